@@ -1,0 +1,1 @@
+"""Everything that computes: no Qt, no napari, no engine."""

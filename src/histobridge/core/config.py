@@ -1,0 +1,237 @@
+"""One place for default, bound and meaning of everything a job can be told."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+Domain = Literal["source", "target"]
+Direction = Literal["source_to_target", "target_to_source"]
+
+
+class Config(BaseModel):
+    """Base of all configs: immutable, strict about names, saved as JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class AddImagesConfig(Config):
+    """Which files become images of the project, and what is known of them."""
+
+    domain: Domain = "target"
+    """Source images have labels, target images want some."""
+
+    paths: tuple[Path, ...] = ()
+    """Image files, folders of images, OME-Zarr groups or BIDS datasets."""
+
+    masks: tuple[Path, ...] = ()
+    """Mask files or folders for `paths`; matched by name. Found by themselves in BIDS and in `images`/`masks`."""
+
+    pixel_size_um: PositiveFloat | None = None
+    """Pixel size in µm for files that do not state one; files that do keep theirs."""
+
+    subject: str = ""
+    """Animal or patient of all these images; empty: from BIDS or from `subject_pattern`."""
+
+    subject_pattern: str = r"^(?P<subject>[^_]+)(?:_(?P<section>.+))?$"
+    """Regular expression on the file name without ending, with a group `subject` and perhaps `section`."""
+
+    mask_values: dict[int, int] = Field(default_factory=dict)
+    """Value in the mask files -> class value of the project; 255 means unlabelled. Empty: told from the files."""
+
+    sections: tuple[NonNegativeInt, ...] = ()
+    """Sections to take of a stack, counted from 0; empty: all."""
+
+    copy_images: bool = True
+    """Copy pixels into the project; off: OME-Zarr inputs are referenced where they lie."""
+
+
+class SegmenterTraining(Config):
+    """How a segmenter is trained."""
+
+    preset: Literal["tiny", "cpu", "gpu"] = "cpu"
+    """Network: `tiny` 0.1 M parameters (tests, demo), `cpu` MONAI UNet 1.6 M, `gpu` MONAI DynUNet 7.8 M."""
+
+    steps: PositiveInt = 900
+    """Optimizer steps; one step sees `batch_size` crops."""
+
+    batch_size: PositiveInt = 6
+    """Crops a step."""
+
+    crop_px: PositiveInt = Field(96, multiple_of=16)
+    """Side of a training crop in pixels of the working scale."""
+
+    learning_rate: PositiveFloat = 1e-3
+    """AdamW learning rate after the warm-up; decays to zero as a polynomial of power 0.9."""
+
+    weight_decay: NonNegativeFloat = 1e-4
+    """AdamW weight decay."""
+
+    augmentation: float = Field(1.0, ge=0, le=1)
+    """Strength of the random changes of look and shape: 0 none, 1 strong."""
+
+    checkpoint_every: PositiveInt = 100
+    """Steps between two checkpoints."""
+
+    seed: NonNegativeInt = 0
+    """Seed of weights, crops and augmentation."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to train; `auto` takes the GPU if there is one."""
+
+
+class TrainSegmenterConfig(Config):
+    """Learn the labels of one domain."""
+
+    domain: Domain = "source"
+    """Whose labels are learned."""
+
+    object_diameter_px: PositiveFloat = 20.0
+    """Median diameter, at the working scale, of the objects that set the scale (axons)."""
+
+    subjects: tuple[str, ...] = ()
+    """Only these subjects; empty: all with labels."""
+
+    training: SegmenterTraining = SegmenterTraining()
+    """How the network is trained."""
+
+
+class MatchConfig(Config):
+    """Bring both domains to one scale, one polarity and one distribution of grey values."""
+
+    segmenter: str = ""
+    """Run that learned the source; empty: the latest."""
+
+    polarity: Literal["auto", "keep", "invert"] = "auto"
+    """Invert the grey values of the target on the way to the source? `auto` asks the source segmenter."""
+
+    score: Literal["auto", "enclosure", "entropy"] = "auto"
+    """What judges the polarity: `enclosure` for a nested pair of classes, `entropy` for any classes."""
+
+    target_diameter_um: PositiveFloat | None = None
+    """Diameter in µm of a typical object of the target (a line across it); empty: estimated."""
+
+    scale_factor: PositiveFloat | None = None
+    """Target µm per source µm at the working scale, when you know it; wins over all else."""
+
+    images_used: PositiveInt = 8
+    """At most this many images of the target are looked at."""
+
+
+class TrainTranslatorConfig(Config):
+    """Learn to give images of one domain the look of the other."""
+
+    method: Literal["cyclegan"] = "cyclegan"
+    """The translation method."""
+
+    matching: str = ""
+    """Run that matched the domains; empty: the latest."""
+
+    steps: PositiveInt = 800
+    """Optimizer steps, one crop of each domain a step."""
+
+    crop_px: PositiveInt = Field(96, multiple_of=16)
+    """Side of a training crop in pixels of the working scale."""
+
+    channels: PositiveInt = 16
+    """Channels of the first layer of the generators and discriminators."""
+
+    blocks: PositiveInt = 4
+    """Residual blocks of each generator."""
+
+    learning_rate: PositiveFloat = 5e-4
+    """Adam learning rate; decays linearly to zero over the second half."""
+
+    cycle_weight: NonNegativeFloat = 10.0
+    """Weight of the cycle loss."""
+
+    identity_weight: NonNegativeFloat = 5.0
+    """Weight of the identity loss; the polarity is matched before, so it never anchors the wrong one."""
+
+    checkpoint_every: PositiveInt = 100
+    """Steps between two checkpoints."""
+
+    seed: NonNegativeInt = 0
+    """Seed of weights and crops."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to train; `auto` takes the GPU if there is one."""
+
+
+class ProposeConfig(Config):
+    """Make pseudo-labels for the images of the target."""
+
+    route: Literal["tutorship", "adaptation", "model"] = "tutorship"
+    """`tutorship` trains a segmenter on translated source images, `adaptation` translates the target images for the
+    source segmenter, `model` applies a segmenter of the target (a fine-tuned one) as it is."""
+
+    translator: str = "instant"
+    """`instant`, `identity`, or the run of a trained translator."""
+
+    segmenter: str = ""
+    """Segmenter for adaptation (empty: the latest of the source) or for the route `model` (empty: the promoted one)."""
+
+    matching: str = ""
+    """Run that matched the domains; empty: the latest."""
+
+    training: SegmenterTraining = SegmenterTraining()
+    """How the proxy segmenter of tutorship is trained."""
+
+    images: tuple[str, ...] = ()
+    """Images to propose for; empty: all of the target."""
+
+    flips: bool = True
+    """Average over four flips: four times slower, a little better."""
+
+
+class FineTuneConfig(Config):
+    """How a segmenter is fine-tuned on corrected tiles."""
+
+    model: str = ""
+    """The proposing run to restart from; empty: the one that proposed the active proposals."""
+
+    steps: PositiveInt = 200
+    """Optimizer steps; one step sees `batch_size` crops."""
+
+    batch_size: PositiveInt = 6
+    """Crops a step."""
+
+    crop_px: PositiveInt = Field(96, multiple_of=16)
+    """Side of a training crop in pixels of the working scale."""
+
+    learning_rate: PositiveFloat = 1e-3
+    """AdamW learning rate."""
+
+    source_replay: float = Field(1 / 3, ge=0, lt=1)
+    """Share of every batch that comes from the translated source labels."""
+
+    confidence: float = Field(0.9, ge=0, le=1)
+    """Unreviewed pixels at least this confident train as proposed; less confident ones are ignored."""
+
+    checkpoint_every: PositiveInt = 100
+    """Steps between two checkpoints."""
+
+    seed: NonNegativeInt = 0
+    """Seed of crops and augmentation."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to train; `auto` takes the GPU if there is one."""
+
+
+class ExportConfig(Config):
+    """Write masks where other programs read them."""
+
+    out: Path = Path("histobridge-export")
+    """Folder to write to; made if missing."""
+
+    formats: tuple[Literal["ome-zarr", "png", "tiff"], ...] = ("ome-zarr",)
+    """OME-Zarr 0.5 with image, labels and confidence; PNG or TIFF label maps."""
+
+    domain: Domain = "target"
+    """Whose labels."""
+
+    images: tuple[str, ...] = ()
+    """Images to export; empty: all that have labels or proposals."""
+
+    replace: bool = False
+    """Replace what already lies there under the same name."""

@@ -1,0 +1,59 @@
+"""A job is a generator: it yields its progress and returns its result."""
+
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One step of a job, as shown to whoever is watching.
+
+    Parameters
+    ----------
+    step, total : int
+        Steps done and steps to do; ``total=0`` when unknown.
+    message : str
+        What is being done, in the user's words.
+    metrics : mapping of str to float
+        Numbers worth a curve, such as ``{"loss": 0.3}``.
+    preview : mapping of str to array, optional
+        Small images worth a look, (Y, X) uint8.
+    """
+
+    step: int
+    total: int
+    message: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    preview: Mapping[str, Any] = field(default_factory=dict)
+
+
+Job: TypeAlias = Generator[Progress, None, T]
+
+
+def finish(job: Job[T], watch: Callable[[Progress], object] = lambda _: None) -> T:
+    """Run `job` to its end here and return its result."""
+    while True:
+        try:
+            watch(next(job))
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+
+
+def counted(job: Job[T], message: str, part: tuple[int, int] = (0, 1)) -> Job[T]:
+    """Relabel the progress of `job` as part ``i`` of ``n`` of a larger one, on a scale of 1000 steps a part."""
+    index, parts = part
+    with closing(job):
+        while True:
+            try:
+                progress = next(job)
+            except StopIteration as stop:
+                result: T = stop.value
+                return result
+            share = progress.step / progress.total if progress.total else 0.0
+            text = f"{message}: {progress.message}" if progress.message else message
+            yield Progress(round(1000 * (index + share)), 1000 * parts, text, progress.metrics, progress.preview)

@@ -1,0 +1,64 @@
+"""Which jobs there are: verb, config, function, and the worker that runs them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import ValidationError
+
+from histobridge.core import config
+from histobridge.core.errors import InputError
+from histobridge.core.job import Job
+
+if TYPE_CHECKING:
+    from histobridge.core.project import Project
+    from histobridge.core.runs import Run
+
+Worker = Literal["train", "quick"]
+
+
+@dataclass(frozen=True, slots=True)
+class JobKind:
+    """One kind of job; the function is named, not imported, so that asking costs nothing."""
+
+    config: type[config.Config]
+    function: str
+    worker: Worker
+    title: str
+
+
+JOBS: dict[str, JobKind] = {
+    "add": JobKind(config.AddImagesConfig, "histobridge.core.images.add:add_images", "quick", "Adding images"),
+    "train-segmenter": JobKind(
+        config.TrainSegmenterConfig, "histobridge.core.segment.learn:train_segmenter", "train", "Learning your labels"
+    ),
+    "match": JobKind(config.MatchConfig, "histobridge.core.matching:match_domains", "quick", "Matching the domains"),
+    "train-translator": JobKind(
+        config.TrainTranslatorConfig,
+        "histobridge.core.translate.learn:train_translator",
+        "train",
+        "Training translator",
+    ),
+    "propose": JobKind(config.ProposeConfig, "histobridge.core.pseudo:propose_labels", "train", "Proposing labels"),
+    "finetune": JobKind(config.FineTuneConfig, "histobridge.core.segment.finetune:finetune", "train", "Fine-tuning"),
+    "export": JobKind(config.ExportConfig, "histobridge.core.export:export_labels", "quick", "Exporting"),
+}
+
+
+def parse_config(verb: str, values: dict[str, Any]) -> config.Config:
+    """Validate the config of a job; raise `InputError` naming the field."""
+    try:
+        return JOBS[verb].config.model_validate(values)
+    except KeyError:
+        raise InputError(f"unknown job {verb!r}; expected one of {', '.join(JOBS)}") from None
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']} (got {e['input']!r})" for e in error.errors()]
+        raise InputError(f"{verb}: " + "; ".join(lines)) from error
+
+
+def start(project: "Project", run: "Run") -> Job[dict[str, Any]]:
+    """Import the job of `run` and return its generator, not yet begun."""
+    module, name = JOBS[run.verb].function.split(":")
+    function: Callable[..., Job[dict[str, Any]]] = getattr(import_module(module), name)
+    return function(project, run, parse_config(run.verb, run.config))

@@ -1,0 +1,252 @@
+"""One project folder: its file, its images, its runs, its lock."""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import ValidationError
+
+from histobridge.core.config import Config, Domain
+from histobridge.core.errors import InputError, LockedError, ProjectError
+from histobridge.core.files import read_json, rename_durably, write_json
+from histobridge.core.lock import EditLock
+from histobridge.core.manifest import (
+    MYELINATED_FIBRE,
+    SCHEMA_VERSION,
+    ClassSpec,
+    ImageRecord,
+    Manifest,
+    RunKind,
+    image_folder,
+    label_folder,
+)
+from histobridge.core.runs import Run
+
+if TYPE_CHECKING:
+    from histobridge.core.images.pyramid import Pyramid
+    from histobridge.core.labels import LabelStore
+
+KIND_OF_VERB: dict[str, RunKind] = {
+    "train-segmenter": "segmenter",
+    "match": "matching",
+    "train-translator": "translator",
+    "propose": "proposals",
+}
+
+
+class Project:
+    """A folder that holds everything, readable by many, edited by one.
+
+    Use `Project.create` or `Project.open`. Reading needs no lock; everything that changes the manifest or the labels
+    does, see `editing`.
+    """
+
+    def __init__(self, path: Path, manifest: Manifest):
+        self.path = path
+        self.manifest = manifest
+        self.lock = EditLock(path / "edit.lock")
+
+    @classmethod
+    def create(cls, path: Path, name: str = "", classes: Iterable[ClassSpec] = MYELINATED_FIBRE) -> Self:
+        """Make a new project folder.
+
+        Parameters
+        ----------
+        path : Path
+            A folder that does not exist or is empty.
+        name : str
+            Shown in the window; empty: the folder's name.
+        classes : iterable of ClassSpec
+
+        Raises
+        ------
+        InputError
+            If the folder has something in it.
+        """
+        path = Path(path).absolute()
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise InputError(f"{path} is not an empty folder; choose a new name, or open it if it is a project")
+        manifest = Manifest(name=name or path.name, classes=tuple(classes))
+        for folder in ("images", "labels", "runs"):
+            (path / folder).mkdir(parents=True, exist_ok=True)
+        write_json(path / "project.json", manifest.model_dump(mode="json"))
+        return cls(path, manifest)
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open an existing project for reading.
+
+        Raises
+        ------
+        ProjectError
+            If there is none, it is damaged, or a newer version made it.
+        """
+        path = Path(path).absolute()
+        return cls(path, _read_manifest(path))
+
+    def refresh(self) -> None:
+        """Read the manifest again, which another process may have changed."""
+        self.manifest = _read_manifest(self.path)
+
+    # -- editing ---------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def editing(self, program: str = "histobridge") -> Iterator[Self]:
+        """Hold the edit lock for a while; raises `LockedError` if somebody else does."""
+        already = self.lock.held
+        self.lock.program = program
+        self.lock.acquire()
+        try:
+            self.refresh()
+            yield self
+        finally:
+            if not already:
+                self.lock.release()
+
+    def _write(self, **changes: Any) -> None:
+        if not self.lock.held:
+            raise LockedError(f"{self.path} is open read-only here; take the edit lock first")
+        manifest = Manifest.model_validate(self.manifest.model_dump() | changes)
+        write_json(self.path / "project.json", manifest.model_dump(mode="json"))
+        self.manifest = manifest
+
+    def set_classes(self, classes: Iterable[ClassSpec]) -> None:
+        """Replace the class table."""
+        self._write(classes=[spec.model_dump() for spec in classes])
+
+    def update_image(self, image_id: str, **changes: Any) -> ImageRecord:
+        """Change fields of one image, such as ``pixel_size_um``, and return it."""
+        changed = ImageRecord.model_validate(self.image(image_id).model_dump() | changes)
+        records = [changed if record.id == image_id else record for record in self.manifest.images]
+        self._write(images=[record.model_dump() for record in records])
+        return changed
+
+    def pin(self, kind: RunKind, run_id: str) -> None:
+        """Choose the active run of a kind by hand; an empty id goes back to the latest."""
+        if run_id:
+            self.run(run_id)
+        active = {name: run for name, run in self.manifest.active.items() if name != kind}
+        self._write(active=active | ({kind: run_id} if run_id else {}))
+
+    def adopt(self, run: Run) -> list[ImageRecord]:
+        """Take the images that an import run has staged into the project; doing it again does nothing.
+
+        A staged image is the folder ``<run>/staged/<id>`` with ``record.json`` and the folders ``image`` and ``labels``
+        (each may be missing).
+        """
+        adopted = []
+        for staged in sorted((run.path / "staged").glob("*/record.json")):
+            record = ImageRecord.model_validate(read_json(staged))
+            for name, target in (
+                ("image", image_folder(self.path, record)),
+                ("labels", label_folder(self.path, record)),
+            ):
+                made = staged.parent / name
+                if made.exists() and not target.exists():
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    rename_durably(made, target)
+            if record.id not in {known.id for known in self.manifest.images}:
+                self._write(images=[known.model_dump() for known in (*self.manifest.images, record)])
+                adopted.append(record)
+            staged.unlink()
+        return adopted
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """Shown in the window."""
+        return self.manifest.name
+
+    @property
+    def classes(self) -> tuple[ClassSpec, ...]:
+        """All classes."""
+        return self.manifest.classes
+
+    def classes_of(self, domain: Domain) -> tuple[ClassSpec, ...]:
+        """Classes that occur in one domain."""
+        return tuple(spec for spec in self.manifest.classes if domain in spec.domains)
+
+    def images(self, domain: Domain | None = None) -> list[ImageRecord]:
+        """All images, or those of one domain."""
+        return [record for record in self.manifest.images if domain in (None, record.domain)]
+
+    def image(self, image_id: str) -> ImageRecord:
+        """One image by its id; raises `ProjectError` if there is none."""
+        for record in self.manifest.images:
+            if record.id == image_id:
+                return record
+        raise ProjectError(f"{self.path} has no image {image_id!r}")
+
+    def pixels(self, image_id: str) -> "Pyramid":
+        """Open the pixels of one image, lazily."""
+        from histobridge.core.images.pyramid import Pyramid
+
+        record = self.image(image_id)
+        return Pyramid.open(self.resolve(record.reference) if record.reference else image_folder(self.path, record))
+
+    def labels(self, image_id: str) -> "LabelStore":
+        """Open the labels of one image; writing needs the lock."""
+        from histobridge.core.labels import LabelStore
+
+        record = self.image(image_id)
+        return LabelStore(label_folder(self.path, record), record.shape, writable=self.lock.held)
+
+    def resolve(self, reference: str) -> Path | str:
+        """Turn a stored path, relative to the project, or URL into one that can be opened."""
+        return reference if "://" in reference else Path(os.path.normpath(self.path / reference))
+
+    def create_run(self, verb: str, config: Config) -> Run:
+        """Make the folder of a new job."""
+        return Run.create(self.path / "runs", verb, config)
+
+    def runs(self, verb: str = "") -> list[Run]:
+        """All runs in the order they were made, or those of one job."""
+        folders = sorted(path.parent for path in (self.path / "runs").glob("*/run.json"))
+        return [run for run in map(Run, folders) if verb in ("", run.verb)]
+
+    def run(self, run_id: str) -> Run:
+        """One run by its id; raises `ProjectError` if there is none."""
+        path = self.path / "runs" / run_id
+        if not run_id or not (path / "run.json").exists():
+            raise ProjectError(f"{self.path} has no run {run_id!r}; `histobridge status` lists them")
+        return Run(path)
+
+    def active(self, kind: RunKind) -> Run | None:
+        """Return the run chosen by hand, else the latest finished one, else none."""
+        if kind in self.manifest.active:
+            return self.run(self.manifest.active[kind])
+        verbs = [verb for verb, made in KIND_OF_VERB.items() if made == kind]
+        finished = (run for verb in verbs for run in reversed(self.runs(verb)) if run.state().status == "finished")
+        return next(finished, None)
+
+    def need(self, kind: RunKind, run_id: str, remedy: str) -> Run:
+        """Return the run named, or the active one; raise `ProjectError` with the remedy if there is none."""
+        run = self.run(run_id) if run_id else self.active(kind)
+        if run is None:
+            raise ProjectError(f"{self.name} has no {kind.replace('_', ' ')} yet; {remedy}")
+        return run
+
+
+def _read_manifest(path: Path) -> Manifest:
+    file = path / "project.json"
+    try:
+        values = read_json(file)
+    except FileNotFoundError:
+        raise ProjectError(f"{path} is not a HistoBridge project: it has no project.json") from None
+    except (OSError, ValueError) as error:
+        raise ProjectError(f"{file} cannot be read: {error}") from error
+    version = values.get("schema_version") if isinstance(values, dict) else None
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise ProjectError(
+            f"{file} has schema version {version}, made by a newer HistoBridge; this one reads up to "
+            f"{SCHEMA_VERSION}. Upgrade with: pip install -U napari-histobridge"
+        )
+    try:
+        return Manifest.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "file"
+        raise ProjectError(f"{file} is damaged at {where}: {first['msg']}") from error

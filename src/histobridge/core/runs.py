@@ -1,0 +1,178 @@
+"""One folder a job: what it was asked, where it stands, what it made."""
+
+import json
+import os
+import secrets
+import socket
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+from pydantic import Field, ValidationError
+
+from histobridge.core.config import Config
+from histobridge.core.errors import ProjectError
+from histobridge.core.files import read_json, write_json
+
+Status = Literal["queued", "running", "finished", "failed", "cancelled", "interrupted"]
+ENDED: tuple[Status, ...] = ("finished", "failed", "cancelled")
+HEARTBEAT_SECONDS = 30.0
+
+
+class RunState(Config):
+    """Where a run stands, as its `state.json` says."""
+
+    status: Status = "queued"
+    """`interrupted`: it says running, but the process that wrote it is gone."""
+
+    step: int = 0
+    """Steps done."""
+
+    total: int = 0
+    """Steps to do; 0 when unknown."""
+
+    message: str = ""
+    """What it is doing, or why it ended, in the user's words."""
+
+    metrics: dict[str, float] = Field(default_factory=dict)
+    """The newest numbers."""
+
+    attempt: int = 0
+    """How often it was started."""
+
+    pid: int = 0
+    """Process that works on it."""
+
+    pid_started: float = 0.0
+    """When that process was born, in seconds since 1970; tells it from a later one of the same number."""
+
+    host: str = ""
+    """Machine of that process."""
+
+    started: float = 0.0
+    """Seconds since 1970 of the newest start."""
+
+    updated: float = 0.0
+    """Seconds since 1970 of the newest sign of life."""
+
+    error: str = ""
+    """Traceback of a failure, for the Details button."""
+
+    result: dict[str, Any] = Field(default_factory=dict)
+    """What the job returned."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come of this run by itself."""
+        return self.status in ENDED
+
+
+class Run:
+    """One job's folder; written by that job alone, read by anyone.
+
+    Parameters
+    ----------
+    path : Path
+        ``<project>/runs/<id>``.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.id = path.name
+
+    @classmethod
+    def create(cls, runs: Path, verb: str, config: Config) -> "Run":
+        """Make the folder of a new, queued run."""
+        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
+        path = runs / f"{stamp}-{verb}-{secrets.token_hex(2)}"
+        path.mkdir(parents=True)
+        request = {"verb": verb, "config": config.model_dump(mode="json"), "created": time.time()}
+        write_json(path / "run.json", request)
+        run = cls(path)
+        run.write_state(RunState())
+        run.log("queued")
+        return run
+
+    @property
+    def project_path(self) -> Path:
+        """The project the run belongs to."""
+        return self.path.parent.parent
+
+    def request(self) -> dict[str, Any]:
+        """What was asked: verb, config and time of creation."""
+        try:
+            request: dict[str, Any] = read_json(self.path / "run.json")
+        except (OSError, json.JSONDecodeError) as error:
+            raise ProjectError(f"run {self.id} has no readable run.json ({error}); start the job again") from error
+        return request
+
+    @property
+    def verb(self) -> str:
+        """The job, such as ``train-segmenter``."""
+        return str(self.request()["verb"])
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The config as saved."""
+        config: dict[str, Any] = self.request()["config"]
+        return config
+
+    def state(self) -> RunState:
+        """Where the run stands now; a running one whose process is gone is `interrupted`."""
+        try:
+            state = RunState.model_validate(read_json(self.path / "state.json"))
+        except (OSError, json.JSONDecodeError, ValidationError):
+            return RunState(status="interrupted", message="its state.json is missing or damaged")
+        if state.status == "running" and not _alive(state):
+            return state.model_copy(update={"status": "interrupted", "message": "the process that ran it is gone"})
+        return state
+
+    def write_state(self, state: RunState, *, durable: bool = True) -> None:
+        """Replace the state; only whoever runs the job calls this."""
+        write_json(self.path / "state.json", state.model_dump(mode="json"), durable=durable)
+
+    def log(self, kind: str, **details: Any) -> None:
+        """Append one line to the event log."""
+        line = json.dumps({"time": round(time.time(), 3), "kind": kind, **details}) + "\n"
+        with (self.path / "events.jsonl").open("a", encoding="utf-8") as stream:
+            stream.write(line)
+            stream.flush()
+            if kind != "progress":
+                os.fsync(stream.fileno())
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """Read the event log; a torn last line is left out."""
+        try:
+            text = (self.path / "events.jsonl").read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return
+        for line in text.splitlines():
+            try:
+                yield json.loads(line)
+            except json.JSONDecodeError:
+                continue
+
+    def request_cancel(self) -> None:
+        """Ask whoever runs the job to stop at its next step."""
+        (self.path / "cancel").touch()
+
+    def cancel_requested(self) -> bool:
+        """Whether a stop was asked for."""
+        return (self.path / "cancel").exists()
+
+    def clear_cancel(self) -> None:
+        """Forget a stop that was asked for; a resumed run starts with this."""
+        (self.path / "cancel").unlink(missing_ok=True)
+
+
+def _alive(state: RunState) -> bool:
+    """Whether the process behind a running state still lives; on other machines, whether it showed life lately."""
+    if state.host != socket.gethostname():
+        return time.time() - state.updated < 4 * HEARTBEAT_SECONDS
+    try:
+        return bool(abs(psutil.Process(state.pid).create_time() - state.pid_started) < 2)
+    except psutil.Error:
+        return False

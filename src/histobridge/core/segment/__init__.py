@@ -1,0 +1,1 @@
+"""Learn labels and predict them."""

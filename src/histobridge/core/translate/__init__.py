@@ -1,0 +1,1 @@
+"""Give images of one modality the look of the other."""
