@@ -25,7 +25,7 @@ def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
             stream.flush()
             if durable:
                 os.fsync(stream.fileno())
-        os.replace(beside, path)
+        Path(beside).replace(path)
     except BaseException:
         Path(beside).unlink(missing_ok=True)
         raise
@@ -45,5 +45,5 @@ def read_json(path: Path) -> Any:
 
 def rename_durably(source: Path, target: Path) -> None:
     """Move `source` to `target` on the same file system and make the new name durable."""
-    os.replace(source, target)
+    source.replace(target)
     fsync_folder(target.parent)

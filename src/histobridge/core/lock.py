@@ -115,7 +115,7 @@ class EditLock:
         self.held = True
 
     def _link(self, fresh: Path, take_over: bool) -> None:
-        """Hard-link the finished file to the lock's name, which fails if the name exists: atomic, never half-written."""
+        """Hard-link the finished file to the lock's name, which fails if the name exists: never half-written."""
         for _ in range(5):
             try:
                 os.link(fresh, self.path)
@@ -131,7 +131,7 @@ class EditLock:
                 # Rename before removal: of two processes that see the same stale lock only one gets it.
                 stale = self.path.with_name(f".{self.path.name}-stale-{os.getpid()}")
                 try:
-                    os.replace(self.path, stale)
+                    self.path.replace(stale)
                 except FileNotFoundError:
                     continue
                 stale.unlink()
