@@ -1,0 +1,300 @@
+"""OME-Zarr pyramids: open one lazily, write one block by block."""
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histobridge.core.errors import InputError
+
+if TYPE_CHECKING:
+    import zarr
+
+Window = tuple[slice, slice]
+
+CHUNK = 512
+SMALLEST = 256
+BLOCK = 4 * CHUNK
+UM_PER_UNIT = {
+    "angstrom": 1e-4,
+    "nanometer": 1e-3,
+    "micrometer": 1.0,
+    "millimeter": 1e3,
+    "centimeter": 1e4,
+    "meter": 1e6,
+    "inch": 25400.0,
+}
+"""µm in one unit of length, by the names that OME-NGFF uses."""
+
+
+class ArrayLike(Protocol):
+    """What can be sliced like an array: numpy, memory map, zarr, dask."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Pixels along each axis."""
+
+    @property
+    def dtype(self) -> Any:
+        """Type of one pixel."""
+
+    def __getitem__(self, window: Any) -> Any:
+        """Read a window."""
+
+
+class Plane:
+    """One 2-D section of an array with more axes, read only where it is sliced."""
+
+    ndim = 2
+
+    def __init__(self, array: ArrayLike, leading: tuple[int, ...]):
+        self._array, self._leading = array, leading
+        self.shape = (array.shape[-2], array.shape[-1])
+        self.dtype = np.dtype(array.dtype)
+
+    def __getitem__(self, window: Any) -> Any:
+        """Read a (Y, X) window."""
+        window = window if isinstance(window, tuple) else (window,)
+        return self._array[(*self._leading, *window)]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """Read it whole."""
+        return np.asarray(self[:, :], dtype=dtype)
+
+
+class Pyramid:
+    """One 2-D image at several resolutions, lazily read.
+
+    Parameters
+    ----------
+    levels : sequence of array-like
+        Finest first; axes (Y, X).
+    factors : sequence of float
+        Downsampling of each level against the first, 1.0 first.
+    pixel_sizes_um : (float, float), optional
+        Height and width of a pixel of the finest level in µm; none when not stated.
+    """
+
+    def __init__(
+        self,
+        levels: Sequence[ArrayLike],
+        factors: Sequence[float],
+        pixel_sizes_um: tuple[float, float] | None = None,
+    ):
+        self.levels = list(levels)
+        self.factors = tuple(factors)
+        self.pixel_sizes_um = pixel_sizes_um
+
+    @classmethod
+    def open(cls, path: Path | str, leading: tuple[int, ...] | None = None) -> Self:
+        """Open an OME-Zarr image group, version 0.4 or 0.5.
+
+        Parameters
+        ----------
+        path : Path or str
+            Folder of the group, or its URL.
+        leading : tuple of int, optional
+            Index into each axis before (Y, X), such as (time, channel, z); needed only where those are longer than 1.
+
+        Returns
+        -------
+        Pyramid
+            Nothing is read but metadata.
+
+        Raises
+        ------
+        InputError
+            If it is no OME-Zarr image, or has several planes and no `leading` tells which.
+        """
+        group, multiscale = open_multiscale(path)
+        arrays = [_array(group, dataset, path) for dataset in multiscale["datasets"]]
+        shape = arrays[0].shape
+        if leading is None and max(shape[:-2], default=1) > 1:
+            raise InputError(f"{path}: expected one 2-D plane, found shape {shape}; add it as a stack, by sections")
+        index = leading if leading is not None else (0,) * (len(shape) - 2)
+        planes: list[ArrayLike] = [array if array.ndim == 2 else Plane(array, index) for array in arrays]
+        scales = [_scale(multiscale, dataset, len(shape)) for dataset in multiscale["datasets"]]
+        if all(scale is not None for scale in scales):
+            factors = [float(scale[-1] / scales[0][-1]) for scale in scales]
+        else:
+            factors = [shape[-1] / array.shape[-1] for array in arrays]
+        return cls(planes, factors, _sizes_um(multiscale, scales[0]))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(Y, X) of the finest level."""
+        height, width = self.levels[0].shape
+        return int(height), int(width)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the pixels."""
+        dtype: np.dtype[Any] = np.dtype(self.levels[0].dtype)
+        return dtype
+
+    @property
+    def pixel_size_um(self) -> float | None:
+        """µm per pixel of the finest level; none when not stated or when pixels are not square (1 %)."""
+        if self.pixel_sizes_um is None:
+            return None
+        height, width = self.pixel_sizes_um
+        return None if abs(height - width) > 0.01 * max(height, width) else (height + width) / 2
+
+    def read(self, window: Window, level: int = 0) -> NDArray[Any]:
+        """Read pixels.
+
+        Parameters
+        ----------
+        window : (slice, slice)
+            Rows and columns in pixels of `level`; what lies outside the image is cut off.
+        level : int
+            0 is the finest.
+
+        Returns
+        -------
+        ndarray
+            (Y, X), native type.
+        """
+        rows, columns = (
+            slice(max(side.start or 0, 0), size if side.stop is None else max(min(side.stop, size), 0))
+            for side, size in zip(window, self.levels[level].shape, strict=True)
+        )
+        return np.asarray(self.levels[level][rows, columns])
+
+    def thumbnail(self, max_px: int) -> NDArray[np.uint8]:
+        """Return the image at most `max_px` long and wide, (Y, X) uint8, its 0.5th to 99.5th percentile stretched."""
+        enough = [index for index, level in enumerate(self.levels) if max(level.shape) >= max_px]
+        pixels = self.read((slice(None), slice(None)), enough[-1] if enough else 0).astype(np.float32)
+        step = -(-max(pixels.shape) // max_px)
+        if step > 1:
+            height, width = (max(size // step, 1) for size in pixels.shape)
+            pixels = pixels[: height * step, : width * step]
+            pixels = pixels.reshape(height, -1, width, pixels.shape[1] // width).mean(axis=(1, 3))
+        low, high = np.percentile(pixels, (0.5, 99.5))
+        stretched = (pixels - low) * (255 / max(high - low, 1e-6))
+        return np.asarray(np.clip(stretched, 0, 255), dtype=np.uint8)
+
+
+def open_multiscale(path: Path | str) -> tuple["zarr.Group", dict[str, Any]]:
+    """Open an OME-Zarr image group and return it with its first `multiscales` entry, or raise `InputError`."""
+    import zarr
+
+    remedy = "give the folder that holds the image's .zattrs or zarr.json"
+    try:
+        group = zarr.open_group(str(path), mode="r")
+    except (FileNotFoundError, ValueError, KeyError) as error:
+        raise InputError(f"{path}: not a readable OME-Zarr group ({error}); {remedy}") from error
+    attributes = dict(group.attrs)
+    ome: dict[str, Any] = attributes.get("ome") or attributes  # type: ignore[assignment]
+    if "bioformats2raw.layout" in ome and "0" in group:
+        return open_multiscale(f"{path}/0")
+    if not ome.get("multiscales"):
+        found = "a plate" if "plate" in ome else "a Zarr group without `multiscales`"
+        raise InputError(f"{path}: expected an OME-Zarr image, found {found}; {remedy}")
+    return group, ome["multiscales"][0]
+
+
+def _array(group: "zarr.Group", dataset: dict[str, Any], path: Path | str) -> Any:
+    """Open one level."""
+    import zarr
+
+    array = group.get(dataset["path"])
+    if not isinstance(array, zarr.Array) or array.ndim < 2:
+        raise InputError(f"{path}: level {dataset['path']!r} is missing or has no rows and columns; copy it again")
+    return array
+
+
+def _scale(multiscale: dict[str, Any], dataset: dict[str, Any], ndim: int) -> Any:
+    """Return the size of a pixel along each axis, in the units of the axes; none if not stated."""
+    steps = [*dataset.get("coordinateTransformations", ()), *multiscale.get("coordinateTransformations", ())]
+    scales = [step["scale"] for step in steps if step.get("type") == "scale" and len(step.get("scale", ())) == ndim]
+    return np.prod(scales, axis=0) if scales else None
+
+
+def _sizes_um(multiscale: dict[str, Any], scale: Any) -> tuple[float, float] | None:
+    """Return (height, width) of a pixel in µm; none where scale or unit is not stated."""
+    axes = multiscale.get("axes", ())
+    if scale is None or len(axes) != len(scale):
+        return None
+    units = [axis.get("unit") if isinstance(axis, dict) else None for axis in axes[-2:]]
+    if any(unit not in UM_PER_UNIT for unit in units):
+        return None
+    height, width = (float(size) * UM_PER_UNIT[str(unit)] for size, unit in zip(scale[-2:], units, strict=True))
+    return (height, width) if height > 0 and width > 0 else None
+
+
+def write_pyramid(folder: Path, image: ArrayLike, pixel_size_um: float | None, *, labels: bool = False) -> None:
+    """Write a 2-D image as OME-Zarr 0.5, halved until the smaller side is under 256 pixels.
+
+    Works in blocks of 2048 pixels, so memory does not grow with the image.
+
+    Parameters
+    ----------
+    folder : Path
+        The group to make; must not exist.
+    image : array-like
+        (Y, X), integer; sliced block by block.
+    pixel_size_um : float or None
+        µm per pixel; none writes scale 1 without a unit.
+    labels : bool
+        Halve by the most frequent value of each 2 x 2 pixels (the first on a tie) instead of by their mean, and mark
+        the group as a label image.
+    """
+    import zarr
+
+    group = zarr.create_group(str(folder), zarr_format=3)
+    shapes = [(int(image.shape[0]), int(image.shape[1]))]
+    while min(shapes[-1]) >= SMALLEST:
+        shapes.append((-(-shapes[-1][0] // 2), -(-shapes[-1][1] // 2)))
+    finer: ArrayLike = image
+    for level, shape in enumerate(shapes):
+        array = group.create_array(
+            str(level),
+            shape=shape,
+            dtype=np.dtype(image.dtype),
+            chunks=(min(CHUNK, shape[0]), min(CHUNK, shape[1])),
+            dimension_names=("y", "x"),
+        )
+        for rows, columns in blocks(shape):
+            if level == 0:
+                array[rows, columns] = np.asarray(finer[rows, columns])
+            else:
+                fine = finer[2 * rows.start : 2 * rows.stop, 2 * columns.start : 2 * columns.stop]
+                array[rows, columns] = halve(np.asarray(fine), labels=labels)
+        finer = array
+    ome: dict[str, Any] = {"version": "0.5", "multiscales": [_multiscale(folder.name, len(shapes), pixel_size_um)]}
+    group.attrs["ome"] = ome | ({"image-label": {}} if labels else {})
+
+
+def blocks(shape: tuple[int, int], size: int = BLOCK) -> Iterator[Window]:
+    """Cut (Y, X) into windows of at most `size` pixels a side."""
+    for top, left in product(range(0, shape[0], size), range(0, shape[1], size)):
+        yield slice(top, min(top + size, shape[0])), slice(left, min(left + size, shape[1]))
+
+
+def halve(image: NDArray[Any], *, labels: bool = False) -> NDArray[Any]:
+    """Halve (Y, X), odd sides rounded up: the mean of each 2 x 2 pixels, or for `labels` their most frequent value."""
+    image = np.pad(image, [(0, size % 2) for size in image.shape], mode="edge")
+    corners = np.stack([image[y::2, x::2] for y, x in product((0, 1), (0, 1))])
+    if not labels:
+        return np.asarray((corners.sum(axis=0, dtype=np.uint32) + 2) // 4, dtype=image.dtype)
+    votes = np.stack([(corners == corner).sum(axis=0, dtype=np.uint8) for corner in corners])
+    return np.asarray(np.take_along_axis(corners, votes.argmax(axis=0)[None], axis=0)[0])
+
+
+def _multiscale(name: str, levels: int, pixel_size_um: float | None) -> dict[str, Any]:
+    """Metadata of a pyramid; the centres of coarser pixels lie half a step further in."""
+    unit = {"unit": "micrometer"} if pixel_size_um else {}
+    size = pixel_size_um or 1.0
+    datasets = []
+    for level in range(levels):
+        shift = size * (2**level - 1) / 2
+        steps: list[dict[str, Any]] = [{"type": "scale", "scale": [size * 2**level] * 2}]
+        if level:
+            steps.append({"type": "translation", "translation": [shift, shift]})
+        datasets.append({"path": str(level), "coordinateTransformations": steps})
+    axes = [{"name": axis, "type": "space", **unit} for axis in "yx"]
+    return {"name": name, "axes": axes, "datasets": datasets}
