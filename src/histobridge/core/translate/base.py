@@ -1,0 +1,171 @@
+"""What a translator is, what the look of an image is, and how tiles of a translation join."""
+
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from histobridge.core.config import Direction
+from histobridge.core.errors import InputError
+
+Image: TypeAlias = NDArray[np.float32]
+"""(Y, X) at the working scale, grey values in [-1, 1]."""
+
+Look: TypeAlias = NDArray[np.float32]
+"""(257,) grey quantiles 0/256 ... 256/256 of a whole image or domain, non-decreasing, in [-1, 1]."""
+
+Window: TypeAlias = tuple[slice, slice]
+
+LOOK_SIZE = 257
+LOOK_PIXELS = 1 << 22
+BOTH_DIRECTIONS: frozenset[Direction] = frozenset({"source_to_target", "target_to_source"})
+
+
+class Translator(Protocol):
+    """Gives images of one domain the look of the other; pixels keep their place and size.
+
+    Call `translate_window` rather than `translate` for anything larger than a tile: it reads what a translator needs
+    around a window, so that windows join without a seam.
+    """
+
+    @property
+    def name(self) -> str:
+        """What the user and provenance call it: ``instant``, or the run that trained it."""
+
+    @property
+    def directions(self) -> frozenset[Direction]:
+        """What it can do; a method that learns one network a direction may have only one."""
+
+    @property
+    def halo(self) -> int:
+        """Pixels to read around a window for an exact result inside; a multiple of `alignment`."""
+
+    @property
+    def alignment(self) -> int:
+        """Crops given to `translate` start at multiples of this, in pixels of the working image.
+
+        Networks with strides see the same grid in every crop then.
+        """
+
+    def translate(self, image: Image, direction: Direction, look: Look, origin: tuple[int, int] = (0, 0)) -> Image:
+        """Translate one crop.
+
+        Parameters
+        ----------
+        image : array, (Y, X) float32
+            Grey values in [-1, 1]; starts at a multiple of `alignment`.
+        direction : {"source_to_target", "target_to_source"}
+        look : array, (257,) float32
+            Grey quantiles of the whole image that the crop comes from, see `look_of`; never of the crop.
+        origin : tuple of int
+            Where the crop starts in the whole image; a stochastic translator keys its noise on it.
+
+        Returns
+        -------
+        array, (Y, X) float32
+            In [-1, 1], same shape as `image`.
+        """
+
+
+def look_of(image: ArrayLike) -> Look:
+    """Measure the grey quantiles of a whole image.
+
+    Parameters
+    ----------
+    image : array, (Y, X)
+        Grey values in [-1, 1]; thinned out beyond about four million pixels.
+
+    Returns
+    -------
+    array, (257,) float32
+        Quantiles 0/256 ... 256/256.
+
+    Raises
+    ------
+    InputError
+        If the image is empty or has values that are not finite.
+    """
+    grey = np.asarray(image)
+    if grey.size == 0:
+        raise InputError("the image has no pixels, so its grey values cannot be measured")
+    stride = int(np.ceil(np.sqrt(grey.size / LOOK_PIXELS)))
+    thin = grey[tuple(slice(None, None, stride) for _ in range(grey.ndim))]
+    return as_look(np.quantile(thin, np.linspace(0, 1, LOOK_SIZE)))
+
+
+def as_look(values: ArrayLike) -> Look:
+    """Check 257 stored numbers to be grey quantiles and return them as an array.
+
+    Raises
+    ------
+    InputError
+        If they are not 257 finite, non-decreasing numbers.
+    """
+    look = np.asarray(values, dtype=np.float32)
+    if look.shape != (LOOK_SIZE,) or not np.isfinite(look).all() or (np.diff(look) < 0).any():
+        raise InputError(
+            f"grey quantiles of shape {look.shape} found, {LOOK_SIZE} finite non-decreasing numbers expected; "
+            "check the image for values that are not finite and match the domains again"
+        )
+    return look
+
+
+def check_direction(translator: Translator, direction: Direction) -> None:
+    """Raise `InputError` if `translator` does not translate in `direction`."""
+    if direction not in translator.directions:
+        raise InputError(
+            f"translator {translator.name!r} translates {', '.join(sorted(translator.directions))}, "
+            f"not {direction}; choose another translator or the other route"
+        )
+
+
+def translate_window(
+    translator: Translator,
+    read: Callable[[Window], Image],
+    shape: tuple[int, int],
+    window: Window,
+    direction: Direction,
+    look: Look,
+) -> Image:
+    """Translate any window so that it equals the same region of the whole translated image.
+
+    The image is thought reflected at its borders; windows may reach outside and start anywhere.
+
+    Parameters
+    ----------
+    translator : Translator
+    read : callable
+        Maps a window inside the image to (Y, X) float32 in [-1, 1].
+    shape : tuple of int
+        (Y, X) of the whole image at the working scale.
+    window : tuple of slice
+        In pixels of the working image, with start and stop.
+    direction : {"source_to_target", "target_to_source"}
+    look : array, (257,) float32
+        Grey quantiles of the whole image.
+
+    Returns
+    -------
+    array, (Y, X) float32
+        In [-1, 1], of the window's size.
+    """
+    step = translator.alignment
+    starts = [(part.start - translator.halo) // step * step for part in window]
+    stops = [-(-(part.stop + translator.halo) // step) * step for part in window]
+    rows, columns = (
+        _reflected(np.arange(start, stop), size) for start, stop, size in zip(starts, stops, shape, strict=True)
+    )
+    box = slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
+    crop = read(box)[np.ix_(rows - box[0].start, columns - box[1].start)]
+    translated = translator.translate(crop, direction, look, (starts[0], starts[1]))
+    inside = tuple(slice(part.start - start, part.stop - start) for part, start in zip(window, starts, strict=True))
+    return translated[inside]
+
+
+def _reflected(index: NDArray[np.intp], size: int) -> NDArray[np.intp]:
+    """Fold indices beyond an axis of `size` pixels back into it, without repeating the border pixel."""
+    if size == 1:
+        return np.zeros_like(index)
+    folded = index % (2 * size - 2)
+    return np.minimum(folded, 2 * size - 2 - folded)
