@@ -170,7 +170,6 @@ def _distances(
     phase = random.uniform(0, 2 * np.pi, (2, 4))
     ripple = np.cos(angle[None, None] * waves[None, :, None, None] + phase[..., None, None])
     ripple = np.clip((ripple * height[..., None, None]).sum(axis=1), -0.35, 0.35)
-    # Thin axons have relatively thin sheaths here, as in nerve; the axon's outline wobbles with the fibre's.
     thickness = float(np.clip(tissue.g_ratio + 0.08 * random.standard_normal(), 0.35, 0.82))
     outline = distance / (1 + ripple[0])
     hollow = outline / (thickness * (1 + 0.6 * ripple[1]))
