@@ -1,0 +1,122 @@
+"""A trained segmenter with its card, on disk and in memory."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import nn
+from torch.nn import functional
+
+from histobridge.core.errors import ProjectError
+from histobridge.core.files import read_json, write_bytes, write_json
+from histobridge.core.segment.card import CARD_SCHEMA_VERSION, ModelCard
+from histobridge.core.segment.networks import SIZE_MULTIPLE, build_network, choose_device
+
+__all__ = ["ModelCard", "Segmenter"]
+
+WEIGHTS = "model.safetensors"
+CARD = "model.json"
+FLIPS: tuple[tuple[int, ...], ...] = ((), (2,), (3,), (2, 3))
+
+
+class Segmenter:
+    """A network and what is known of it.
+
+    Parameters
+    ----------
+    net : nn.Module
+        Maps (N, 1, Y, X) to (N, K, Y, X) logits; put into eval mode.
+    card : ModelCard
+        What its channels mean and what images it expects.
+    """
+
+    def __init__(self, net: nn.Module, card: ModelCard):
+        self.net = net.eval()
+        self.card = card
+
+    def save(self, folder: Path) -> None:
+        """Write ``model.safetensors`` and ``model.json`` into an existing folder."""
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.net.state_dict().items()}
+        weights = save_tensors(tensors)
+        self.card = self.card.model_copy(update={"weights_sha256": hashlib.sha256(weights).hexdigest()})
+        write_bytes(folder / WEIGHTS, weights)
+        write_json(folder / CARD, self.card.model_dump(mode="json"))
+
+    @classmethod
+    def load(cls, folder: Path, device: str = "auto") -> "Segmenter":
+        """Read a segmenter.
+
+        Parameters
+        ----------
+        folder : Path
+            Where `save` wrote.
+        device : {"auto", "cpu", "cuda"}
+            Where the network goes; `auto` takes the GPU if there is one.
+
+        Returns
+        -------
+        Segmenter
+            In eval mode.
+
+        Raises
+        ------
+        ProjectError
+            If a file is missing, damaged or of a newer version.
+        """
+        card = load_card(folder)
+        path = folder / WEIGHTS
+        net = build_network(card.preset, len(card.values) + 1)
+        try:
+            weights = path.read_bytes()
+            if hashlib.sha256(weights).hexdigest() != card.weights_sha256:
+                raise ProjectError(f"{path} is not the file its {CARD} describes (checksum); copy the model again")
+            net.load_state_dict(load_tensors(weights))
+        except (OSError, SafetensorError, RuntimeError) as error:
+            raise ProjectError(f"{path} cannot be read as a {card.preset} network ({error}); train again") from error
+        return cls(net.to(choose_device(device)), card)
+
+    @torch.inference_mode()
+    def probabilities(self, images: torch.Tensor, flips: bool = False) -> torch.Tensor:
+        """Probability of each class at each pixel.
+
+        Parameters
+        ----------
+        images : torch.Tensor
+            (N, 1, Y, X) float32 in [-1, 1] at the working scale, any Y and X, on any device.
+        flips : bool
+            Average over the four mirrorings.
+
+        Returns
+        -------
+        torch.Tensor
+            (N, K, Y, X) float32 in [0, 1] on the network's device; sums to 1 over K.
+        """
+        height, width = images.shape[2:]
+        images = images.to(next(self.net.parameters()).device)
+        images = functional.pad(images, (0, -width % SIZE_MULTIPLE, 0, -height % SIZE_MULTIPLE), mode="replicate")
+        views = [self._softmax(images.flip(axes)).flip(axes) for axes in (FLIPS if flips else FLIPS[:1])]
+        return torch.stack(views).mean(dim=0)[:, :, :height, :width]
+
+    def _softmax(self, images: torch.Tensor) -> torch.Tensor:
+        probabilities: torch.Tensor = self.net(images).float().softmax(dim=1)
+        return probabilities
+
+
+def load_card(folder: Path) -> ModelCard:
+    """Read ``model.json``; raise `ProjectError` if it is missing, damaged or newer."""
+    path = folder / CARD
+    try:
+        values = read_json(path)
+        found = values.get("schema_version") if isinstance(values, dict) else None
+        if isinstance(found, int) and found > CARD_SCHEMA_VERSION:
+            raise ProjectError(
+                f"{path} has schema version {found}, this HistoBridge reads up to {CARD_SCHEMA_VERSION}; update it"
+            )
+        return ModelCard.model_validate(values)
+    except (OSError, json.JSONDecodeError, ValidationError) as error:
+        raise ProjectError(f"{path} is not a readable model card ({error}); train again or copy it anew") from error
