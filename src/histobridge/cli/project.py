@@ -1,0 +1,148 @@
+"""The verbs that look after a project: new, status, promote."""
+
+import argparse
+import json
+from collections import Counter
+from datetime import datetime
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import TypeAdapter, ValidationError
+
+from histobridge.cli.output import Outcome, table
+from histobridge.core.config import Domain
+from histobridge.core.errors import InputError
+from histobridge.core.manifest import MYELINATED_FIBRE, ClassSpec, ImageRecord, RunKind
+from histobridge.core.project import KIND_OF_VERB, Project
+from histobridge.core.runs import Run
+
+
+def new_options(parser: argparse.ArgumentParser, _verb: str) -> None:
+    """Options of `new`."""
+    parser.add_argument("project", metavar="PROJECT", help="Folder to make; it must not exist or be empty.")
+    parser.add_argument("--name", default="", metavar="TEXT", help="Shown in the window. Default: the folder's name.")
+    parser.add_argument(
+        "--classes",
+        default="",
+        metavar="FILE",
+        help="JSON list of classes, each with name, value (1 to 254), color (#rrggbb), and perhaps inside (the class "
+        "around it) and domains. Default: axon 1 inside myelin 2.",
+    )
+
+
+def new(namespace: argparse.Namespace) -> Outcome:
+    """Make a project folder."""
+    classes = _classes(Path(namespace.classes)) if namespace.classes else MYELINATED_FIBRE
+    project = Project.create(Path(namespace.project).expanduser(), namespace.name, classes)
+    values: dict[str, Any] = {"verb": "new", "project": str(project.path), "name": project.name}
+    values["classes"] = [spec.model_dump() for spec in project.classes]
+    names = ", ".join(f"{spec.name} {spec.value}" for spec in project.classes)
+    return Outcome(
+        values, [f"made {project.path} with classes {names}", f"next: histobridge add {project.path} IMAGE…"]
+    )
+
+
+def _classes(path: Path) -> tuple[ClassSpec, ...]:
+    try:
+        return TypeAdapter(tuple[ClassSpec, ...]).validate_python(json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise InputError(f"--classes {path}: {error.strerror}; name a JSON file") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "list"
+        raise InputError(f"--classes {path}: {where}: {first['msg']} (got {first['input']!r})") from error
+    except ValueError as error:
+        raise InputError(f"--classes {path} is not JSON: {error}") from error
+
+
+def promote_options(parser: argparse.ArgumentParser, _verb: str) -> None:
+    """Options of `promote`."""
+    parser.add_argument("project", metavar="PROJECT", help="The project folder.")
+    parser.add_argument("run", metavar="RUN", nargs="?", default="", help="Run to use from now on.")
+    parser.add_argument("--latest", choices=get_args(RunKind), help="Instead: go back to the latest run of this kind.")
+
+
+def promote(namespace: argparse.Namespace) -> Outcome:
+    """Choose the run of its kind that is used from now on."""
+    project = Project.open(Path(namespace.project))
+    if bool(namespace.run) == bool(namespace.latest):
+        raise InputError("promote needs either a run or --latest KIND")
+    kind: RunKind = namespace.latest or _kind(project.run(namespace.run))
+    with project.editing("histobridge promote"):
+        project.pin(kind, namespace.run)
+    used = project.active(kind)
+    words = kind.replace("_", " ")
+    values = {"verb": "promote", "project": str(project.path), "kind": kind, "run": used.id if used else None}
+    return Outcome(values, [f"{words} in use: {used.id}" if used else f"no {words} is finished yet"])
+
+
+def _kind(run: Run) -> RunKind:
+    """What a finished run made."""
+    status = run.state().status
+    if status != "finished":
+        raise InputError(f"run {run.id} is {status}; only a finished run can be promoted")
+    kind: RunKind | None = "target_segmenter" if run.verb == "finetune" else KIND_OF_VERB.get(run.verb)
+    if kind is None:
+        raise InputError(f"run {run.id} is of the verb {run.verb}, which makes nothing that could be promoted")
+    return kind
+
+
+def status_options(parser: argparse.ArgumentParser, _verb: str) -> None:
+    """Options of `status`."""
+    parser.add_argument("project", metavar="PROJECT", help="The project folder.")
+
+
+def status(namespace: argparse.Namespace) -> Outcome:
+    """Say where a project stands: images, labels, who edits, runs."""
+    project = Project.open(Path(namespace.project))
+    images = [_image_row(project, record) for record in project.images()]
+    runs = [_run_row(run) for run in project.runs()]
+    active = {kind: run.id for kind in get_args(RunKind) if (run := project.active(kind))}
+    holder = project.lock.holder()
+    editor = str(holder) if holder and not holder.stale else None
+    domains = {domain: _domain_row(images, domain) for domain in get_args(Domain)}
+    values: dict[str, Any] = {"verb": "status", "project": str(project.path), "name": project.name, "editor": editor}
+    values |= {"domains": domains, "images": images, "runs": runs, "active": active}
+    lines = [f"{project.name} ({project.path})"]
+    lines += [f"being edited by {editor}"] if editor else []
+    lines += ["", *table({"domain": name, **row} for name, row in domains.items())]
+    shown = ("run", "status", "done", "started", "message")
+    lines += ["", *table({name: row[name] for name in shown} for row in runs)] if runs else ["", "no runs yet"]
+    lines += ["", *(f"{kind.replace('_', ' ')} in use: {run}" for kind, run in active.items())] if active else []
+    return Outcome(values, lines)
+
+
+def _image_row(project: Project, record: ImageRecord) -> dict[str, Any]:
+    labels = project.labels(record.id)
+    return {
+        "id": record.id,
+        "domain": record.domain,
+        "subject": record.subject,
+        "shape": list(record.shape),
+        "pixel_size_um": record.pixel_size_um,
+        "labelled": labels.exists,
+        "reviewed": labels.reviewed_fraction() if labels.exists else 0.0,
+    }
+
+
+def _domain_row(images: list[dict[str, Any]], domain: str) -> dict[str, Any]:
+    """Counts of one domain; the reviewed share is by pixels."""
+    rows = [row for row in images if row["domain"] == domain]
+    pixels = [row["shape"][0] * row["shape"][1] for row in rows]
+    reviewed = sum(row["reviewed"] * size for row, size in zip(rows, pixels, strict=True))
+    return {
+        "images": len(rows),
+        "subjects": len(Counter(row["subject"] for row in rows)),
+        "labelled": sum(row["labelled"] for row in rows),
+        "no pixel size": sum(row["pixel_size_um"] is None for row in rows),
+        "reviewed": reviewed / sum(pixels) if rows else 0.0,
+    }
+
+
+def _run_row(run: Run) -> dict[str, Any]:
+    state = run.state()
+    share = 1.0 if state.status == "finished" else state.step / state.total if state.total else 0.0
+    started = datetime.fromtimestamp(state.started).isoformat(" ", "minutes") if state.started else "-"
+    message = state.message.splitlines()[0] if state.message else ""
+    row: dict[str, Any] = {"run": run.id, "verb": run.verb, "status": state.status, "done": f"{share:.0%}"}
+    return row | {"started": started, "message": message, "step": state.step, "total": state.total}
