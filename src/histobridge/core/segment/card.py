@@ -61,8 +61,10 @@ class ModelCard(Config):
         """Turn label values into channels; values the segmenter does not know become unlabelled."""
         table = np.full(256, IGNORE, np.uint8)
         table[[0, *self.values]] = np.arange(len(self.values) + 1)
-        return table[classes]
+        channels: NDArray[np.uint8] = table[classes]
+        return channels
 
     def to_values(self, channels: NDArray[np.integer]) -> NDArray[np.uint8]:
         """Turn channels, such as the argmax of probabilities, into label values."""
-        return np.array([0, *self.values], np.uint8)[channels]
+        classes: NDArray[np.uint8] = np.array([0, *self.values], np.uint8)[channels]
+        return classes

@@ -82,12 +82,13 @@ class CropSampler:
         self._fields, self._crop_px, self._augmentation, self._look = tuple(fields), crop_px, augmentation, look
         self._rng = np.random.default_rng(seed)
         classes = sorted({int(value) for field in fields for value in np.unique(field.labels)} - {0, IGNORE})
-        self._anywhere = _Places.where(self._fields, lambda labels: labels != IGNORE)
-        if self._anywhere is None:
+        anywhere = _Places.of(self._fields, [*classes, 0])
+        if anywhere is None:
             raise InputError(
                 f"none of the {len(self._fields)} images has a labelled pixel that counts; label some first"
             )
-        by_class = (_Places.where(self._fields, lambda labels, value=value: labels == value) for value in classes)
+        self._anywhere = anywhere
+        by_class = (_Places.of(self._fields, [value]) for value in classes)
         self._foreground = [places for places in by_class if places is not None]
 
     def batches(self, size: int) -> Iterator[Batch]:
@@ -106,7 +107,11 @@ class CropSampler:
         while True:
             crops = [self._draw_varied(around_foreground=number % 2 == 0) for number in range(size)]
             image, labels, weight = (np.stack(arrays) for arrays in zip(*crops, strict=True))
-            yield torch.from_numpy(image[:, None]), torch.from_numpy(labels).long(), torch.from_numpy(weight)
+            yield (
+                torch.from_numpy(image[:, None]).float(),
+                torch.from_numpy(labels).long(),
+                torch.from_numpy(weight).float(),
+            )
 
     def state(self) -> dict[str, Any]:
         """Return the random state as JSON values."""
@@ -126,10 +131,8 @@ class CropSampler:
 
     def _draw(self, *, around_foreground: bool) -> Crop:
         rng = self._rng
-        places = self._anywhere
-        if around_foreground and self._foreground:
-            places = self._foreground[rng.integers(len(self._foreground))]
-        assert places is not None
+        around = around_foreground and self._foreground
+        places = self._foreground[rng.integers(len(self._foreground))] if around else self._anywhere
         field_number, place = places.draw(rng)
         side = max(2, round(self._crop_px / draw_zoom(self._augmentation, rng)))
         image, labels, weight = _cut(self._fields[field_number], place, side, rng)
@@ -184,13 +187,11 @@ class _Places:
     widths: tuple[int, ...]
 
     @classmethod
-    def where(
-        cls, fields: Sequence[Field], chosen: Callable[[NDArray[np.uint8]], NDArray[np.bool_]]
-    ) -> "_Places | None":
-        """Collect the pixels that are `chosen` by their label and count; none if there are none."""
+    def of(cls, fields: Sequence[Field], values: list[int]) -> "_Places | None":
+        """Collect the pixels that have one of these labels and count; none if there are none."""
         counts, indices = [], []
         for field in fields:
-            mask = chosen(field.labels)
+            mask = np.isin(field.labels, values)
             flat = np.flatnonzero(mask if field.weight is None else mask & (field.weight > 0))
             counts.append(flat.size)
             indices.append(flat[:: flat.size // PLACES_KEPT + 1].copy())

@@ -58,7 +58,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def _unet(channels: tuple[int, ...], channels_out: int, residual_units: int) -> nn.Module:
-    from monai.networks.nets import UNet
+    from monai.networks.nets.unet import UNet
 
     net: nn.Module = UNet(
         spatial_dims=2,
@@ -73,7 +73,7 @@ def _unet(channels: tuple[int, ...], channels_out: int, residual_units: int) -> 
 
 
 def _dynamic_unet(filters: tuple[int, ...], channels_out: int) -> nn.Module:
-    from monai.networks.nets import DynUNet
+    from monai.networks.nets.dynunet import DynUNet
 
     levels = len(filters)
     net: nn.Module = DynUNet(

@@ -108,7 +108,7 @@ def train(
 
 def learning_rate_share(step: int, steps: int) -> float:
     """Return the share of the full learning rate at `step`, counted from 1: warm-up, then polynomial decay."""
-    return min(1.0, step / WARM_UP_STEPS) * (1 - (step - 1) / steps) ** POLYNOMIAL_POWER
+    return float(min(1.0, step / WARM_UP_STEPS) * (1 - (step - 1) / steps) ** POLYNOMIAL_POWER)
 
 
 class _Training:
@@ -137,7 +137,7 @@ class _Training:
             self.bad_steps = 0
         else:
             self._skip(buffers, step)
-        return loss.item()
+        return float(loss.detach())
 
     def _skip(self, buffers: list[torch.Tensor], step: int) -> None:
         """Take the running statistics back, which a bad batch has spoiled; give up after a few in a row."""
