@@ -15,6 +15,34 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
+class SelfTestConfig(Config):
+    """A job without images that shows whether the engine works, and what it does when a job dies."""
+
+    steps: PositiveInt = 5
+    """Steps to do."""
+
+    seconds_per_step: NonNegativeFloat = 0.05
+    """How long a step takes."""
+
+    checkpoint_every: PositiveInt = 1
+    """Steps between two checkpoints."""
+
+    crash_at_step: NonNegativeInt = 0
+    """Kill the own process at this step; 0: never."""
+
+    crashes: PositiveInt = 1
+    """How often to do so."""
+
+    fail_at_step: NonNegativeInt = 0
+    """Raise an error at this step; 0: never."""
+
+    allocate_mb: NonNegativeInt = 0
+    """Memory to fill in every step, in MB."""
+
+    use_torch: bool = False
+    """Also load torch, and tell how many threads it uses."""
+
+
 class AddImagesConfig(Config):
     """Which files become images of the project, and what is known of them."""
 
@@ -86,8 +114,8 @@ class TrainSegmenterConfig(Config):
     domain: Domain = "source"
     """Whose labels are learned."""
 
-    object_diameter_px: PositiveFloat = 20.0
-    """Median diameter, at the working scale, of the objects that set the scale (axons)."""
+    object_diameter_px: PositiveFloat = 25.0
+    """Typical diameter (area-weighted median), at the working scale, of the objects that set the scale (axons)."""
 
     subjects: tuple[str, ...] = ()
     """Only these subjects; empty: all with labels."""

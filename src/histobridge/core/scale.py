@@ -45,8 +45,30 @@ def object_diameters(mask: NDArray[np.bool_], min_area: float = MIN_AREA_PX) -> 
     return np.asarray(2 * np.sqrt(chosen / np.pi))
 
 
+def typical_diameter(mask: NDArray[np.bool_]) -> float:
+    """Area-weighted median diameter of the objects of a mask: half of the area lies in larger ones.
+
+    The plain median follows the number of small fragments, of which a segmenter makes more the worse its scale fits;
+    the area-weighted one hardly sees them.
+
+    Parameters
+    ----------
+    mask : (Y, X) bool
+
+    Returns
+    -------
+    float
+        In pixels; NaN without objects.
+    """
+    diameters = np.sort(object_diameters(mask))
+    if not len(diameters):
+        return float("nan")
+    area = np.cumsum(diameters**2)
+    return float(diameters[np.searchsorted(area, area[-1] / 2)])
+
+
 def labelled_diameter_um(project: Project, image_ids: list[str]) -> float:
-    """Median object diameter in µm over labelled images: the median of each image, then over images.
+    """Typical object diameter in µm: `typical_diameter` of each labelled image, then the median over images.
 
     Raises
     ------
@@ -59,9 +81,9 @@ def labelled_diameter_um(project: Project, image_ids: list[str]) -> float:
         record = project.image(image_id)
         if record.pixel_size_um is None:
             raise ProjectError(f"image {image_id} has no pixel size; enter it in µm on the Images page")
-        diameters = object_diameters(read_labels(project, image_id) == spec.value)
-        if len(diameters):
-            medians.append(float(np.median(diameters)) * record.pixel_size_um)
+        diameter = typical_diameter(read_labels(project, image_id) == spec.value)
+        if np.isfinite(diameter):
+            medians.append(diameter * record.pixel_size_um)
     if not medians:
         raise ProjectError(
             f"none of the labelled images has an object of class {spec.name!r}, which sets the scale; "

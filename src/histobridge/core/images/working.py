@@ -107,6 +107,12 @@ class WorkingImage:
         low, high = self.limits
         return np.clip((self.read_raw(window) - low) * (2 / (high - low)) - 1, -1, 1)
 
+    def centre(self, side: int) -> Window:
+        """Return the window of at most `side` pixels a side in the middle of the image."""
+        starts = [max(0, (size - side) // 2) for size in self.shape]
+        rows, columns = (slice(start, min(size, start + side)) for start, size in zip(starts, self.shape, strict=True))
+        return rows, columns
+
     def whole(self) -> NDArray[np.float32]:
         """Read the whole image, (Y, X) float32 in [-1, 1]."""
         return self.read((slice(0, self.shape[0]), slice(0, self.shape[1])))

@@ -1,0 +1,220 @@
+"""Bring two domains to one scale, one polarity, one distribution of grey values: the job `match`."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from pydantic import PositiveFloat, ValidationError
+
+from histobridge.core.config import Config, MatchConfig
+from histobridge.core.errors import ProjectError
+from histobridge.core.files import read_json, write_json
+from histobridge.core.images.working import WorkingImage, zoom_of
+from histobridge.core.job import Job, Progress
+from histobridge.core.judge import SETTLED, SETTLING_STEPS, Judge, decide, spread
+from histobridge.core.project import Project
+from histobridge.core.runs import Run
+
+if TYPE_CHECKING:
+    from histobridge.core.segment.card import ModelCard
+
+SCHEMA_VERSION = 1
+
+
+class Matching(Config):
+    """How the target is brought to the source; saved as ``runs/<id>/matching.json``."""
+
+    schema_version: int = SCHEMA_VERSION
+    """Format of this file."""
+
+    run: str
+    """The run that made it."""
+
+    segmenter: str
+    """The run whose source segmenter judged it."""
+
+    source_working_um: PositiveFloat
+    """µm per working pixel in the source."""
+
+    target_working_um: PositiveFloat
+    """µm per working pixel in the target."""
+
+    object_diameter_px: PositiveFloat
+    """Typical diameter of the reference objects at the working scale."""
+
+    scale_from: Literal["estimate", "line", "number"]
+    """Estimated, from a line the user drew, or given."""
+
+    scale_steps: tuple[PositiveFloat, ...] = ()
+    """The estimates of `target_working_um` on the way to the last."""
+
+    invert: bool
+    """Whether dark in the source is bright in the target."""
+
+    polarity_from: Literal["estimate", "user"]
+    """Who decided the polarity."""
+
+    polarity_score: dict[str, float]
+    """Mean score of the target images as `keep` and as `invert`."""
+
+    score: Literal["enclosure", "entropy"]
+    """What the score measures."""
+
+    polarity_by_image: dict[str, bool]
+    """What each image would have chosen alone: whether to invert."""
+
+    certainty: float
+    """Of the polarity, in [0, 1]: mean over the images of how clearly each prefers it; 0.5 is undecided."""
+
+    certain: bool
+    """Whether the certainty suffices to go on without asking."""
+
+    source_look: tuple[float, ...]
+    """Grey quantiles of the source at the working scale, 257 values in [-1, 1]."""
+
+    target_look: tuple[float, ...]
+    """Grey quantiles of the target at the working scale, 257 values in [-1, 1]."""
+
+    images: tuple[str, ...]
+    """Target images that were looked at."""
+
+
+PREVIEW_PX = 192
+CERTAIN = 0.8
+"""Below this certainty the user is asked which polarity is right."""
+
+
+def match_domains(project: Project, run: Run, config: MatchConfig) -> Job[dict[str, Any]]:
+    """Find scale, polarity and grey quantiles that bring the target to the source.
+
+    Parameters
+    ----------
+    project : Project
+    run : Run
+        Gets ``matching.json`` and previews.
+    config : MatchConfig
+
+    Yields
+    ------
+    Progress
+
+    Returns
+    -------
+    dict
+        The matching without the quantiles.
+
+    Raises
+    ------
+    ProjectError
+        If the source is not learned yet, there are no target images, or pixel sizes are missing.
+    """
+    from histobridge.core.segment.model import Segmenter
+
+    source_run = project.need("segmenter", config.segmenter, "learn the source labels first")
+    segmenter = Segmenter.load(source_run.path)
+    records = spread(project.images("target"), config.images_used)
+    judge = Judge(project, segmenter, records, config.score)
+    estimate = yield from _estimate_scale(judge, config, segmenter.card)
+    yield Progress(9, 10, "judging the polarity")
+    scores = judge.scores(estimate.working_um)
+    invert, certainty = decide(scores)
+    if config.polarity != "auto":
+        invert, certainty = config.polarity == "invert", 1.0
+    images = judge.images(estimate.working_um)
+    matching = Matching(
+        run=run.id,
+        segmenter=source_run.id,
+        source_working_um=segmenter.card.working_um,
+        target_working_um=estimate.working_um,
+        object_diameter_px=segmenter.card.object_diameter_px,
+        scale_from=estimate.origin,
+        scale_steps=estimate.steps,
+        invert=invert,
+        polarity_from="estimate" if config.polarity == "auto" else "user",
+        polarity_score={
+            name: float(np.mean([score[name] for score in scores.values()])) for name in ("keep", "invert")
+        },
+        score=judge.score,
+        polarity_by_image={name: bool(score["invert"] > score["keep"]) for name, score in scores.items()},
+        certainty=certainty,
+        certain=certainty >= CERTAIN,
+        source_look=segmenter.card.quantiles,
+        target_look=tuple(float(value) for value in np.mean([image.look for image in images.values()], axis=0)),
+        images=tuple(images),
+    )
+    write_json(run.path / "matching.json", matching.model_dump(mode="json"))
+    yield Progress(10, 10, "matched", preview=previews(project, matching))
+    return matching.model_dump(mode="json", exclude={"source_look", "target_look"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """µm per working pixel of the target, and how it was found."""
+
+    working_um: float
+    origin: Literal["estimate", "line", "number"]
+    steps: tuple[float, ...] = ()
+
+
+def _estimate_scale(judge: Judge, config: MatchConfig, card: "ModelCard") -> Job[_Scale]:
+    """Take the scale from the user, or sweep it coarsely and let object size settle it."""
+    if config.scale_factor is not None:
+        return _Scale(card.working_um * config.scale_factor, "number")
+    if config.target_diameter_um is not None:
+        return _Scale(config.target_diameter_um / card.object_diameter_px, "line")
+    steps = []
+    sweep = judge.sweep()
+    best, working_um = -1.0, 0.0
+    for number, candidate in enumerate(sweep):
+        fit = judge.fit(candidate)
+        if fit > best:
+            best, working_um = fit, candidate
+        yield Progress(number + 1, len(sweep) + SETTLING_STEPS + 2, "looking for the scale")
+    steps.append(working_um)
+    for number in range(SETTLING_STEPS):
+        # Objects that come out too large by a factor need pixels larger by that factor.
+        diameter = judge.diameter(steps[-1], config.polarity)
+        if not np.isfinite(diameter):
+            break
+        steps.append(float(np.clip(steps[-1] * diameter / card.object_diameter_px, working_um / 3, working_um * 3)))
+        yield Progress(len(sweep) + number + 1, len(sweep) + SETTLING_STEPS + 2, "settling the scale")
+        if abs(np.log(steps[-1] / steps[-2])) < SETTLED:
+            break
+    return _Scale(steps[-1], "estimate", tuple(steps))
+
+
+def load_matching(project: Project, run_id: str = "") -> Matching:
+    """Load the matching of one run, or the active one.
+
+    Raises
+    ------
+    ProjectError
+        If there is none, or its file is damaged.
+    """
+    run = project.need("matching", run_id, "match the domains first (Match page, or `histobridge match`)")
+    file = run.path / "matching.json"
+    try:
+        return Matching.model_validate(read_json(file))
+    except (OSError, ValueError, ValidationError) as error:
+        raise ProjectError(f"{file} cannot be read ({error}); match the domains again") from error
+
+
+def working_image(project: Project, image_id: str, matching: Matching) -> WorkingImage:
+    """Open an image of either domain at the working scale of a matching."""
+    record = project.image(image_id)
+    working_um = matching.source_working_um if record.domain == "source" else matching.target_working_um
+    return WorkingImage(project.pixels(image_id), zoom_of(record, working_um))
+
+
+def previews(project: Project, matching: Matching) -> dict[str, Any]:
+    """Draw one crop of each domain at the working scale, and the target in the look of the source; (Y, X) uint8."""
+    from histobridge.core.translate.instant import Instant
+
+    crops = {}
+    instant = Instant(matching.invert, matching.source_look, matching.target_look)
+    for domain, ids in (("source", [r.id for r in project.images("source")]), ("target", list(matching.images))):
+        image = working_image(project, ids[0], matching)
+        crops[domain] = image.read(image.centre(PREVIEW_PX))
+        if domain == "target":
+            crops["matched"] = instant.translate(crops["target"], "target_to_source", image.look)
+    return {name: np.rint((crop + 1) * 127.5).astype(np.uint8) for name, crop in crops.items()}

@@ -1,0 +1,102 @@
+"""Learn the labels of one domain: the job `train-segmenter`."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histobridge.core.config import Domain, TrainSegmenterConfig
+from histobridge.core.errors import ProjectError
+from histobridge.core.images.working import QUANTILES, WorkingImage, resample_labels, zoom_of
+from histobridge.core.job import Job, counted
+from histobridge.core.manifest import IGNORE, ClassSpec
+from histobridge.core.project import Project
+from histobridge.core.runs import Run
+from histobridge.core.scale import labelled_diameter_um, read_labels
+from histobridge.core.segment.crops import CropSampler, Field
+from histobridge.core.segment.model import ModelCard, Segmenter
+from histobridge.core.segment.networks import build_network, choose_device
+from histobridge.core.segment.train import train
+
+
+def train_segmenter(project: Project, run: Run, config: TrainSegmenterConfig) -> Job[dict[str, Any]]:
+    """Train a segmenter on the labelled images of one domain.
+
+    Parameters
+    ----------
+    project : Project
+    run : Run
+        Gets ``model.safetensors``, ``model.json`` and checkpoints.
+    config : TrainSegmenterConfig
+
+    Yields
+    ------
+    Progress
+        After every optimizer step.
+
+    Returns
+    -------
+    dict
+        ``working_um`` (µm per working pixel), ``images`` and ``subjects`` learned from.
+
+    Raises
+    ------
+    ProjectError
+        If there are no labelled images, or pixel sizes are missing.
+    """
+    image_ids = labelled_images(project, config.domain, config.subjects)
+    classes = project.classes_of(config.domain)
+    working_um = labelled_diameter_um(project, image_ids) / config.object_diameter_px
+    fields = [working_field(project, image_id, working_um, classes) for image_id in image_ids]
+    training = config.training
+    net = build_network(training.preset, 1 + len(classes)).to(choose_device(training.device))
+    sampler = CropSampler(fields, training.crop_px, training.augmentation, training.seed)
+    job = train(net, sampler, training, run.path, on_checkpoint=lambda step: run.log("checkpoint", step=step))
+    yield from counted(job, "learning the labels")
+    card = ModelCard(
+        preset=training.preset,
+        classes=tuple(spec.name for spec in classes),
+        values=tuple(spec.value for spec in classes),
+        domain=config.domain,
+        working_um=working_um,
+        object_diameter_px=config.object_diameter_px,
+        quantiles=pooled_look(fields),
+        trained_on=tuple(image_ids),
+        run=run.id,
+    )
+    Segmenter(net, card).save(run.path)
+    subjects = sorted({project.image(image_id).subject for image_id in image_ids})
+    return {"working_um": working_um, "images": image_ids, "subjects": subjects}
+
+
+def labelled_images(project: Project, domain: Domain, subjects: tuple[str, ...] = ()) -> list[str]:
+    """Ids of the images with labels, of some subjects or all; raises `ProjectError` if there are none."""
+    chosen = [
+        record.id
+        for record in project.images(domain)
+        if record.has_masks and (not subjects or record.subject in subjects)
+    ]
+    if not chosen:
+        which = f" of subjects {', '.join(subjects)}" if subjects else ""
+        raise ProjectError(f"there are no labelled {domain} images{which}; add images with masks on the Images page")
+    return chosen
+
+
+def working_field(project: Project, image_id: str, working_um: float, classes: tuple[ClassSpec, ...]) -> Field:
+    """Read one labelled image at the working scale as a training field."""
+    image = WorkingImage(project.pixels(image_id), zoom_of(project.image(image_id), working_um))
+    labels = resample_labels(read_labels(project, image_id), image.shape)
+    return Field(image.whole(), class_channels(labels, classes), None)
+
+
+def class_channels(labels: NDArray[np.uint8], classes: tuple[ClassSpec, ...]) -> NDArray[np.uint8]:
+    """Turn class values into output channels; values of no class become unlabelled."""
+    table = np.full(256, IGNORE, np.uint8)
+    table[[0, *(spec.value for spec in classes)]] = np.arange(len(classes) + 1)
+    return np.asarray(table[labels])
+
+
+def pooled_look(fields: list[Field]) -> tuple[float, ...]:
+    """Mean grey quantiles of the fields, 257 values in [-1, 1]."""
+    looks = [np.quantile(field.image, np.linspace(0, 1, QUANTILES)) for field in fields]
+    return tuple(float(value) for value in np.mean(looks, axis=0))
