@@ -19,6 +19,7 @@ Window: TypeAlias = tuple[slice, slice]
 
 LOOK_SIZE = 257
 LOOK_PIXELS = 1 << 22
+BLOCK_PX = 1024
 BOTH_DIRECTIONS: frozenset[Direction] = frozenset({"source_to_target", "target_to_source"})
 
 
@@ -103,12 +104,12 @@ def as_look(values: ArrayLike) -> Look:
         If they are not 257 finite, non-decreasing numbers.
     """
     look = np.asarray(values, dtype=np.float32)
-    if look.shape != (LOOK_SIZE,) or not np.isfinite(look).all() or (np.diff(look) < 0).any():
+    if look.shape != (LOOK_SIZE,) or not np.isfinite(look).all() or (np.diff(look) < -1e-6).any():
         raise InputError(
             f"grey quantiles of shape {look.shape} found, {LOOK_SIZE} finite non-decreasing numbers expected; "
             "check the image for values that are not finite and match the domains again"
         )
-    return look
+    return np.maximum.accumulate(look)
 
 
 def check_direction(translator: Translator, direction: Direction) -> None:
@@ -150,17 +151,32 @@ def translate_window(
     array, (Y, X) float32
         In [-1, 1], of the window's size.
     """
-    step = translator.alignment
-    starts = [(part.start - translator.halo) // step * step for part in window]
-    stops = [-(-(part.stop + translator.halo) // step) * step for part in window]
+    rows, columns = window
+    translated = np.empty((rows.stop - rows.start, columns.stop - columns.start), np.float32)
+    for row in range(rows.start, rows.stop, BLOCK_PX):
+        for column in range(columns.start, columns.stop, BLOCK_PX):
+            block = slice(row, min(row + BLOCK_PX, rows.stop)), slice(column, min(column + BLOCK_PX, columns.stop))
+            crop, origin = _crop_around(translator, read, shape, block)
+            top, left = row - origin[0], column - origin[1]
+            inside = translator.translate(crop, direction, look, origin)[
+                top : top + block[0].stop - row, left : left + block[1].stop - column
+            ]
+            translated[row - rows.start :, column - columns.start :][: inside.shape[0], : inside.shape[1]] = inside
+    return translated
+
+
+def _crop_around(
+    translator: Translator, read: Callable[[Window], Image], shape: tuple[int, int], block: Window
+) -> tuple[Image, tuple[int, int]]:
+    """Read a block with the halo and alignment that a translator needs; return the crop and where it starts."""
+    step, halo = translator.alignment, translator.halo
+    starts = [(part.start - halo) // step * step for part in block]
+    stops = [-(-(part.stop + halo) // step) * step for part in block]
     rows, columns = (
         _reflected(np.arange(start, stop), size) for start, stop, size in zip(starts, stops, shape, strict=True)
     )
-    box = slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
-    crop = read(box)[np.ix_(rows - box[0].start, columns - box[1].start)]
-    translated = translator.translate(crop, direction, look, (starts[0], starts[1]))
-    inside = tuple(slice(part.start - start, part.stop - start) for part, start in zip(window, starts, strict=True))
-    return translated[inside]
+    box = slice(int(rows.min()), int(rows.max()) + 1), slice(int(columns.min()), int(columns.max()) + 1)
+    return read(box)[np.ix_(rows - box[0].start, columns - box[1].start)], (starts[0], starts[1])
 
 
 def _reflected(index: NDArray[np.intp], size: int) -> NDArray[np.intp]:

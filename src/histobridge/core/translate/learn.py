@@ -1,0 +1,142 @@
+"""Translators of a project: train one, the job `train-translator`, or load one by name."""
+
+from typing import Any
+
+import numpy as np
+
+from histobridge.core.config import Domain, TrainTranslatorConfig
+from histobridge.core.errors import ProjectError
+from histobridge.core.images.working import WorkingImage
+from histobridge.core.job import Job, Progress
+from histobridge.core.matching import Matching, load_matching, working_image
+from histobridge.core.project import Project
+from histobridge.core.runs import Run
+from histobridge.core.translate.base import Image, Translator
+from histobridge.core.translate.cyclegan import CycleGan
+from histobridge.core.translate.instant import Identity, Instant
+from histobridge.core.translate.train import train_matched, train_pair
+
+__all__ = ["load_translator", "train_pair", "train_translator"]
+
+DOMAIN_PIXELS = 1 << 26
+BLOCK_PX = 512
+SCALE_TOLERANCE = 0.02
+
+
+def train_translator(project: Project, run: Run, config: TrainTranslatorConfig) -> Job[dict[str, Any]]:
+    """Train a translator between the domains of a project.
+
+    Parameters
+    ----------
+    project : Project
+    run : Run
+        Gets checkpoints, ``translator.safetensors`` and ``translator.json``.
+    config : TrainTranslatorConfig
+
+    Yields
+    ------
+    Progress
+        Every step; see `train_pair`.
+
+    Returns
+    -------
+    dict
+        ``steps``, and ``images``: how many of each domain it has seen.
+
+    Raises
+    ------
+    ProjectError
+        If the domains are not matched, or one of them has no images.
+    """
+    matching = load_matching(project, config.matching)
+    instant = Instant(matching.invert, matching.source_look, matching.target_look)
+    yield Progress(0, config.steps, "reading the images")
+    domains: tuple[Domain, ...] = ("source", "target")
+    ids = {domain: _image_ids(project, domain) for domain in domains}
+    fields: dict[Domain, list[Image]] = {domain: [] for domain in domains}
+    for domain, of_domain in fields.items():
+        for image_id in ids[domain]:
+            image = working_image(project, image_id, matching)
+            for field in _parts(image, DOMAIN_PIXELS // len(ids[domain])):
+                matched = instant.translate(field, "source_to_target", image.look) if domain == "source" else field
+                of_domain.append(matched)
+    translator = yield from train_matched(
+        fields["source"],
+        fields["target"],
+        instant,
+        config,
+        run.path,
+        lambda step: run.log("checkpoint", step=step),
+    )
+    seen = (*ids["source"], *ids["target"])
+    working_um = (matching.source_working_um, matching.target_working_um)
+    translator.card = translator.card.model_copy(update={"run": run.id, "trained_on": seen, "working_um": working_um})
+    translator.save(run.path)
+    return {"steps": config.steps, "images": {domain: len(of_domain) for domain, of_domain in ids.items()}}
+
+
+def _image_ids(project: Project, domain: Domain) -> list[str]:
+    """Images of one domain, by id; training sees no others."""
+    ids = [record.id for record in project.images(domain)]
+    if not ids:
+        raise ProjectError(f"there are no {domain} images yet; add some on the Images page")
+    return ids
+
+
+def _parts(image: WorkingImage, budget: int) -> list[Image]:
+    """Read what training sees of one image: all of it, or evenly spread blocks of about `budget` pixels."""
+    if image.shape[0] * image.shape[1] <= budget:
+        return [image.whole()]
+    count = max(1, int((budget / BLOCK_PX**2) ** 0.5))
+    rows, columns = (np.linspace(0, max(0, size - BLOCK_PX), count).astype(int) for size in image.shape)
+    high, wide = (min(BLOCK_PX, size) for size in image.shape)
+    return [image.read((slice(y, y + high), slice(x, x + wide))) for y in rows for x in columns]
+
+
+def load_translator(project: Project, name: str, matching: Matching, device: str = "auto") -> Translator:
+    """Load a translator between domains matched by `matching`.
+
+    Parameters
+    ----------
+    project : Project
+    name : str
+        ``identity``, ``instant``, or the id of a run that trained one.
+    matching : Matching
+    device : {"auto", "cpu", "cuda"}
+
+    Returns
+    -------
+    Translator
+
+    Raises
+    ------
+    ProjectError
+        If there is no such run, it trained no translator or is not finished, its files are damaged, or it was trained
+        with another polarity or working scale than `matching` has now.
+    """
+    if name == "identity":
+        return Identity()
+    if name == "instant":
+        return Instant(matching.invert, matching.source_look, matching.target_look)
+    run = project.run(name)
+    if run.verb != "train-translator":
+        raise ProjectError(f"run {name} did not train a translator, it is a {run.verb} run; choose one that did")
+    translator = CycleGan.load(run.path, device)
+    _check_matching(translator, matching)
+    return translator
+
+
+def _check_matching(translator: CycleGan, matching: Matching) -> None:
+    """Raise `ProjectError` if the domains are matched otherwise than when `translator` was trained."""
+    card = translator.card
+    remedy = "train a translator for this matching, or choose the matching it was trained with"
+    if card.invert != matching.invert:
+        then, now = ("inverted" if invert else "kept" for invert in (card.invert, matching.invert))
+        raise ProjectError(f"translator {card.run} was trained with {then} polarity, now it is {now}; {remedy}")
+    scales = (matching.source_working_um, matching.target_working_um)
+    for domain, before, after in zip(("source", "target"), card.working_um or scales, scales, strict=True):
+        if abs(after / before - 1) > SCALE_TOLERANCE:
+            raise ProjectError(
+                f"translator {card.run} was trained at {before:.4g} µm a pixel of the {domain}, now it is "
+                f"{after:.4g}; {remedy}"
+            )

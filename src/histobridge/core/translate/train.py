@@ -1,0 +1,185 @@
+"""The training loop of CycleGAN, from images to a translator whose tiles join."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from histobridge.core.checkpoint import load_checkpoint, save_checkpoint
+from histobridge.core.config import TrainTranslatorConfig
+from histobridge.core.errors import ProjectError
+from histobridge.core.job import Job, Progress
+from histobridge.core.translate.adversaries import Adversaries
+from histobridge.core.translate.base import Image, look_of
+from histobridge.core.translate.crops import ImageCrops
+from histobridge.core.translate.cyclegan import CycleGan, card_of
+from histobridge.core.translate.instant import Instant
+from histobridge.core.translate.networks import pick_device
+from histobridge.core.translate.norms import freeze_norms
+
+PREVIEW_EVERY = 50
+CALIBRATION_CROPS = 48
+
+
+def train_pair(
+    source_fields: Sequence[Image],
+    target_fields: Sequence[Image],
+    instant: Instant,
+    config: TrainTranslatorConfig,
+    folder: Path | None = None,
+    on_checkpoint: Callable[[int], object] = lambda step: None,
+) -> Job[CycleGan]:
+    """Train a translator on whole images of both domains.
+
+    A checkpoint in `folder` is continued from; on the CPU the result then equals that of an uninterrupted training
+    exactly. Closing the job writes a checkpoint.
+
+    Parameters
+    ----------
+    source_fields, target_fields : sequence of array, (Y, X) float32
+        At the working scale, in [-1, 1], each in its own look.
+    instant : Instant
+        Brings the source to the look of the target.
+    config : TrainTranslatorConfig
+    folder : Path, optional
+        Where the checkpoint lies; none: no checkpoints.
+    on_checkpoint : callable
+        Called with the step after each checkpoint is on disk.
+
+    Yields
+    ------
+    Progress
+        Every step with the losses ``generator``, ``discriminator``, ``cycle`` and ``identity``, and every 50 steps
+        the previews ``source_to_target`` and ``target_to_source``: an image, its translation, and the way back, side
+        by side, (Y, X) uint8.
+
+    Returns
+    -------
+    CycleGan
+        With fixed norms, on the device it was trained on.
+
+    Raises
+    ------
+    InputError
+        If a domain is empty or has values that are not finite.
+    ProjectError
+        If the checkpoint is damaged or of other networks, or the training diverges.
+    """
+    matched = [instant.translate(field, "source_to_target", look_of(field)) for field in source_fields]
+    return (yield from train_matched(matched, target_fields, instant, config, folder, on_checkpoint))
+
+
+def train_matched(
+    source_fields: Sequence[Image],
+    target_fields: Sequence[Image],
+    instant: Instant,
+    config: TrainTranslatorConfig,
+    folder: Path | None = None,
+    on_checkpoint: Callable[[int], object] = lambda step: None,
+) -> Job[CycleGan]:
+    """Train like `train_pair` on source images that already have the look of the target."""
+    training = _Training(source_fields, target_fields, instant, config, folder)
+    training.resume()
+    for step in range(training.adversaries.steps_done + 1, config.steps + 1):
+        losses = training.adversaries.step(training.draw("source"), training.draw("target"))
+        if step % config.checkpoint_every == 0 or step == config.steps:
+            training.save(on_checkpoint)
+        preview = training.preview() if step % PREVIEW_EVERY == 0 or step == config.steps else {}
+        message = "training" if losses else "skipped a step that gave numbers that are not finite"
+        try:
+            yield Progress(step, config.steps, message, losses, preview)
+        except GeneratorExit:
+            training.save(on_checkpoint)
+            raise
+    return training.finished()
+
+
+class _Training:
+    """What one training carries from step to step."""
+
+    def __init__(
+        self,
+        source_fields: Sequence[Image],
+        target_fields: Sequence[Image],
+        instant: Instant,
+        config: TrainTranslatorConfig,
+        folder: Path | None,
+    ):
+        self.config, self.instant, self.folder = config, instant, folder
+        self.fields = {"source": source_fields, "target": target_fields}
+        self.device = pick_device(config.device)
+        self.adversaries = Adversaries(config, self.device)
+        self.crops = self._crops(seed=config.seed)
+        shown = self._crops(seed=config.seed + 1)
+        self.shown = {domain: crops.draw()[0, 0].numpy() for domain, crops in shown.items()}
+        self.saved_step = 0
+
+    def _crops(self, seed: int) -> dict[str, ImageCrops]:
+        return {
+            domain: ImageCrops(fields, self.config.crop_px, seed=2 * seed + place)
+            for place, (domain, fields) in enumerate(self.fields.items())
+        }
+
+    def draw(self, domain: str) -> torch.Tensor:
+        """Draw one training crop, (1, 1, Y, X), on the device."""
+        return self.crops[domain].draw().to(self.device)
+
+    def finished(self) -> CycleGan:
+        """Fix the norms of the averaged generators at what crops of their domain show there."""
+        generators = self.adversaries.generators()
+        crops_of = self._crops(seed=self.config.seed + 2).values()
+        for crops, net in zip(crops_of, generators.values(), strict=True):
+            freeze_norms(net, torch.cat([crops.draw() for _ in range(CALIBRATION_CROPS)]).to(self.device))
+        return CycleGan(generators, self.instant, card_of(self.config, self.instant))
+
+    def preview(self) -> dict[str, NDArray[np.uint8]]:
+        """Translate one crop of each domain there and back; source looks are put on for the eye."""
+        gan = CycleGan(self.adversaries.generators(), self.instant, card_of(self.config, self.instant))
+        source, target = self.shown["source"], self.shown["target"]
+        fake_target = gan.generate(source, "source_to_target")
+        fake_source = gan.generate(target, "target_to_source")
+        source_again = gan.generate(fake_target, "target_to_source")
+        target_again = gan.generate(fake_source, "source_to_target")
+        return {
+            "source_to_target": _side_by_side(self._bare(source), fake_target, self._bare(source_again)),
+            "target_to_source": _side_by_side(target, self._bare(fake_source), target_again),
+        }
+
+    def _bare(self, image: Image) -> Image:
+        return self.instant.translate(image, "target_to_source", self.instant.target_look)
+
+    def resume(self) -> None:
+        """Go back to the checkpoint, if there is one."""
+        checkpoint = load_checkpoint(self.folder) if self.folder is not None else None
+        if checkpoint is None:
+            return
+        tensors, values = checkpoint
+        try:
+            self.adversaries.restore(tensors, values["adversaries"])
+        except (KeyError, RuntimeError) as error:
+            raise ProjectError(
+                f"the checkpoint in {self.folder} is of other networks than those to train; "
+                f"choose the settings it was started with, or start a new run ({error})"
+            ) from error
+        for domain, crops in self.crops.items():
+            crops.restore(values["crops"][domain])
+        self.saved_step = self.adversaries.steps_done
+
+    def save(self, on_checkpoint: Callable[[int], object]) -> None:
+        """Write a checkpoint unless it is there."""
+        step = self.adversaries.steps_done
+        if self.folder is None or self.saved_step == step:
+            return
+        tensors, values = self.adversaries.state()
+        crops = {domain: crops.state() for domain, crops in self.crops.items()}
+        save_checkpoint(self.folder, tensors, {"adversaries": values, "crops": crops})
+        self.saved_step = step
+        on_checkpoint(step)
+
+
+def _side_by_side(*images: Image) -> NDArray[np.uint8]:
+    """Join images in [-1, 1] to one, (Y, X) uint8."""
+    joined: NDArray[np.uint8] = np.rint(np.clip(np.concatenate(images, axis=1) + 1, 0, 2) * 127.5).astype(np.uint8)
+    return joined

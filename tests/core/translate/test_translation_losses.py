@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+import torch
+
+from histobridge.core.translate.losses import FakePool, average_weight, discriminator_loss, least_squares
+
+
+def test_least_squares_is_the_mean_squared_distance_from_the_answer():
+    logits = torch.tensor([[0.0, 1.0], [2.0, 3.0]])
+    assert least_squares(logits, True).item() == pytest.approx((1 + 0 + 1 + 4) / 4)
+    assert least_squares(logits, False).item() == pytest.approx((0 + 1 + 4 + 9) / 4)
+
+
+def test_discriminator_loss_is_zero_when_right_and_a_quarter_when_undecided():
+    ones, zeros, half = torch.ones(2, 3), torch.zeros(2, 3), torch.full((2, 3), 0.5)
+    assert discriminator_loss(ones, zeros).item() == 0
+    assert discriminator_loss(half, half).item() == 0.25
+    assert discriminator_loss(zeros, ones).item() == 1
+
+
+def test_average_is_the_plain_mean_at_first_and_forgets_slowly_later():
+    mean = 123.0
+    for step, value in enumerate([2.0, 4.0, 6.0]):
+        weight = average_weight(step, 0.999)
+        mean = weight * mean + (1 - weight) * value
+    assert mean == pytest.approx(4.0)
+    assert average_weight(10_000, 0.999) == 0.999
+
+
+def image(value: float) -> torch.Tensor:
+    return torch.full((1, 1, 4, 4), value)
+
+
+def test_pool_returns_the_first_fakes_as_they_are():
+    pool = FakePool(50)
+    assert [pool.swap(image(value)).unique().item() for value in range(50)] == list(range(50))
+    assert len(pool.fakes) == 50
+
+
+def test_full_pool_returns_an_older_fake_half_of_the_time():
+    pool = FakePool(50)
+    for value in range(50):
+        pool.swap(image(value))
+    older = [pool.swap(image(value)).unique().item() < value for value in range(50, 1050)]
+    assert 0.45 < np.mean(older) < 0.55
+    assert len(pool.fakes) == 50
+
+
+def test_pool_returns_no_fake_twice_from_its_store():
+    pool = FakePool(5)
+    returned = [pool.swap(image(value)).unique().item() for value in range(300)]
+    swapped = [value for place, value in enumerate(returned[5:], 5) if value != place]
+    assert len(set(swapped)) == len(swapped)
+
+
+def test_pool_hands_out_no_gradients():
+    fake = image(1).requires_grad_()
+    assert not FakePool().swap(fake * 2).requires_grad
+
+
+def test_pool_continues_where_its_state_was_taken():
+    pool, again = FakePool(3, seed=1), FakePool(3, seed=2)
+    for value in range(6):
+        pool.swap(image(value))
+    again.restore(*pool.state())
+    assert all(torch.equal(pool.swap(image(value)), again.swap(image(value))) for value in range(6, 40))
+
+
+def test_state_of_an_empty_pool_can_be_restored():
+    pool = FakePool()
+    pool.restore(*pool.state())
+    assert torch.equal(pool.swap(image(1)), image(1))

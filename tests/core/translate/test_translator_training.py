@@ -1,0 +1,231 @@
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+
+from histobridge.core.checkpoint import load_checkpoint, save_checkpoint
+from histobridge.core.errors import InputError, ProjectError
+from histobridge.core.job import finish
+from histobridge.core.translate.adversaries import Adversaries
+from histobridge.core.translate.base import look_of
+from histobridge.core.translate.crops import ImageCrops
+from histobridge.core.translate.train import train_pair
+
+
+@pytest.fixture
+def brief(small):
+    return small.model_copy(update={"steps": 20, "crop_px": 32, "channels": 4, "blocks": 1, "checkpoint_every": 8})
+
+
+@pytest.fixture
+def crops(pair):
+    source = pair.instant.translate(pair.source[0], "source_to_target", look_of(pair.source[0]))
+    return [torch.from_numpy(field[:32, :32].copy())[None, None] for field in (source, pair.target[0])]
+
+
+def train(pair, config, folder=None, **fields):
+    return train_pair(
+        fields.get("source", pair.source), fields.get("target", pair.target), pair.instant, config, folder
+    )
+
+
+def result_of(translator, image):
+    return translator.translate(image, "source_to_target", look_of(image))
+
+
+def weights_of(networks):
+    return torch.cat([weight.detach().flatten() for weight in networks.parameters()])
+
+
+def test_the_same_seed_gives_the_same_translator_to_the_bit(pair, brief):
+    first, second = (finish(train(pair, brief)) for _ in range(2))
+    assert np.array_equal(result_of(first, pair.tested[0]), result_of(second, pair.tested[0]))
+
+
+def test_another_seed_gives_another_translator(pair, brief):
+    first, second = (finish(train(pair, brief.model_copy(update={"seed": seed}))) for seed in (0, 1))
+    assert not np.array_equal(result_of(first, pair.tested[0]), result_of(second, pair.tested[0]))
+
+
+def test_training_leaves_the_random_state_of_others_alone(pair, brief):
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    finish(train(pair, brief.model_copy(update={"steps": 2})))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("stop_at", [1, 8, 13])
+def test_a_cancelled_and_resumed_training_equals_an_uninterrupted_one(pair, brief, tmp_path, stop_at):
+    uninterrupted = finish(train(pair, brief))
+    job = train(pair, brief, tmp_path)
+    list(islice(job, stop_at))
+    job.close()
+    assert (tmp_path / "checkpoint.safetensors").exists()
+    steps = []
+    resumed = finish(train(pair, brief, tmp_path), watch=lambda progress: steps.append(progress.step))
+    assert steps == list(range(stop_at + 1, 21))
+    for direction in ("source_to_target", "target_to_source"):
+        image = pair.tested[0]
+        results = [gan.translate(image, direction, look_of(image)) for gan in (uninterrupted, resumed)]
+        assert np.array_equal(*results)
+
+
+def test_a_killed_training_goes_on_from_its_last_checkpoint(pair, brief, tmp_path):
+    uninterrupted = finish(train(pair, brief))
+    job = train(pair, brief, tmp_path)
+    list(islice(job, 8))
+    kept = (tmp_path / "checkpoint.safetensors").read_bytes()
+    list(islice(job, 3))
+    job.close()
+    (tmp_path / "checkpoint.safetensors").write_bytes(kept)
+    resumed = finish(train(pair, brief, tmp_path))
+    assert np.array_equal(result_of(uninterrupted, pair.tested[0]), result_of(resumed, pair.tested[0]))
+
+
+def test_a_full_pool_survives_a_resume(crops, brief, tmp_path):
+    training = Adversaries(brief, torch.device("cpu"))
+    for pool in training.pools.values():
+        pool.size = 2
+    for _ in range(4):
+        training.step(*crops)
+    again = Adversaries(brief.model_copy(update={"seed": 9}), torch.device("cpu"))
+    for pool in again.pools.values():
+        pool.size = 2
+    save_checkpoint(tmp_path, *training.state())
+    again.restore(*load_checkpoint(tmp_path))
+    assert [training.step(*crops) for _ in range(4)] == [again.step(*crops) for _ in range(4)]
+    assert torch.equal(weights_of(training.average), weights_of(again.average))
+
+
+def test_checkpoints_are_reported_with_their_step(pair, brief, tmp_path):
+    steps = []
+    finish(train_pair(pair.source, pair.target, pair.instant, brief, tmp_path, steps.append))
+    assert steps == [8, 16, 20]
+
+
+def test_a_finished_training_is_not_trained_again(pair, brief, tmp_path):
+    first = finish(train(pair, brief, tmp_path))
+    steps = []
+    again = finish(train(pair, brief, tmp_path), watch=steps.append)
+    assert steps == []
+    assert np.array_equal(result_of(first, pair.tested[0]), result_of(again, pair.tested[0]))
+
+
+def test_a_checkpoint_of_other_networks_is_refused(pair, brief, tmp_path):
+    finish(train(pair, brief.model_copy(update={"steps": 1}), tmp_path))
+    with pytest.raises(ProjectError, match="other networks"):
+        finish(train(pair, brief.model_copy(update={"channels": 8}), tmp_path))
+
+
+def test_progress_tells_losses_and_shows_both_directions(pair, small):
+    config = small.model_copy(update={"steps": 51, "crop_px": 32, "channels": 2, "blocks": 1})
+    shown = {}
+    for progress in train(pair, config):
+        assert set(progress.metrics) == {"generator", "discriminator", "cycle", "identity"}
+        shown[progress.step] = progress.preview
+    assert [step for step, preview in shown.items() if preview] == [50, 51]
+    assert set(shown[50]) == {"source_to_target", "target_to_source"}
+    for image in shown[50].values():
+        assert (image.shape, image.dtype) == ((32, 96), np.uint8)
+
+
+def test_the_first_panel_of_a_preview_is_the_same_crop_each_time(pair, brief):
+    config = brief.model_copy(update={"steps": 50})
+    first, second = (list(train(pair, config.model_copy(update={"steps": steps})))[-1].preview for steps in (1, 2))
+    for name in ("source_to_target", "target_to_source"):
+        assert np.array_equal(first[name][:, :32], second[name][:, :32])
+
+
+def test_constant_crops_are_finite_and_learned_from(crops, brief):
+    training = Adversaries(brief, torch.device("cpu"))
+    losses = training.step(torch.zeros(1, 1, 32, 32), crops[1])
+    assert all(np.isfinite(list(losses.values())))
+    assert weights_of(training.networks).isfinite().all()
+
+
+def test_one_image_a_domain_is_enough(pair, brief):
+    translator = finish(train(pair, brief, source=pair.source[:1], target=pair.target[:1]))
+    assert np.isfinite(result_of(translator, pair.tested[0])).all()
+
+
+def test_images_smaller_than_a_crop_are_reflected(pair, brief):
+    translator = finish(train(pair, brief, source=[pair.source[0][:20, :50]], target=pair.target))
+    assert np.isfinite(result_of(translator, pair.tested[0])).all()
+
+
+def test_a_crop_of_nan_changes_no_weight_to_nan(crops, brief):
+    training = Adversaries(brief, torch.device("cpu"))
+    for _ in range(3):
+        training.step(*crops)
+    assert training.step(torch.full((1, 1, 32, 32), torch.nan), crops[1]) == {}
+    assert weights_of(training.networks).isfinite().all()
+    assert torch.equal(weights_of(training.networks), weights_of(training.average))
+    assert set(training.step(*crops)) == {"generator", "discriminator", "cycle", "identity"}
+
+
+@pytest.mark.parametrize("name", ["source_to_target", "target"])
+def test_weights_that_became_nan_are_restored_from_the_running_mean(crops, brief, name):
+    training = Adversaries(brief, torch.device("cpu"))
+    training.step(*crops)
+    with torch.no_grad():
+        next(training.networks[name].parameters()).fill_(torch.nan)
+    assert training.step(*crops) == {}
+    assert training.step(*crops)
+    assert weights_of(training.average).isfinite().all()
+
+
+def test_a_training_that_stays_nan_gives_up_with_a_remedy(crops, brief):
+    training = Adversaries(brief, torch.device("cpu"))
+    nothing = torch.full((1, 1, 32, 32), torch.nan)
+    assert [training.step(nothing, crops[1]) for _ in range(19)] == [{}] * 19
+    with pytest.raises(ProjectError, match="learning_rate"):
+        training.step(nothing, crops[1])
+
+
+def test_images_with_nan_are_refused_before_training(pair, brief):
+    damaged = pair.target[0].copy()
+    damaged[3, 3] = np.nan
+    with pytest.raises(InputError, match="image 2 of 2"):
+        finish(train(pair, brief, target=[pair.target[1], damaged]))
+
+
+def test_an_empty_domain_is_refused(pair, brief):
+    with pytest.raises(InputError, match="no images"):
+        finish(train(pair, brief, target=[]))
+
+
+def test_learning_rate_is_constant_then_falls_to_nearly_zero(crops, brief):
+    training = Adversaries(brief, torch.device("cpu"))
+    rates = []
+    for _ in range(20):
+        training.step(*crops)
+        rates.append(training.optimizers["generators"].param_groups[0]["lr"] / brief.learning_rate)
+    assert rates[:11] == [1] * 11
+    np.testing.assert_allclose(rates[10:], np.linspace(1, 0.1, 10))
+
+
+def test_nearly_constant_crops_are_drawn_again():
+    field = np.zeros((64, 256), np.float32)
+    field[:, 192:] = np.random.default_rng(0).uniform(-1, 1, (64, 64))
+    crops = ImageCrops([field], 32, seed=0)
+    assert all(crops.draw().std() > 2 / 255 for _ in range(50))
+
+
+def test_a_wholly_constant_domain_still_gives_crops():
+    assert ImageCrops([np.zeros((40, 40), np.float32)], 32, seed=0).draw().shape == (1, 1, 32, 32)
+
+
+def test_larger_images_give_more_crops():
+    fields = [
+        np.random.default_rng(0).normal(mean, 0.1, (side, side)).astype(np.float32)
+        for mean, side in ((-1, 32), (1, 96))
+    ]
+    means = [ImageCrops(fields, 32, seed=seed).draw().mean().item() for seed in range(200)]
+    assert 0.82 < np.mean(np.array(means) > 0) < 0.97
+
+
+def test_crops_come_in_all_eight_orientations():
+    field = np.arange(1024, dtype=np.float32).reshape(32, 32) / 1024
+    crops = ImageCrops([field], 32, seed=0)
+    assert len({crops.draw().numpy().tobytes() for _ in range(200)}) == 8
