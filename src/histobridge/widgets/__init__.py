@@ -1,1 +1,1 @@
-"""What the user sees; nothing here computes."""
+"""The napari dock: pages that assemble forms, start jobs and show what they made."""

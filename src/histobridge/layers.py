@@ -1,0 +1,280 @@
+"""Project arrays <-> napari layers: the only file that writes to the viewer, and it touches only its own layers."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histobridge.core.manifest import ClassSpec
+
+if TYPE_CHECKING:
+    from napari.layers import Image, Labels, Layer, Shapes
+    from napari.viewer import Viewer
+
+IGNORED_COLOR = "#999999"
+OPACITY = 0.45
+BRUSHES = (1, 2, 3, 5, 7, 10, 14, 20, 28, 40, 56, 80)
+
+
+@dataclass(frozen=True, slots=True)
+class LayerPixels:
+    """An open layer of the user's, as far as an import wants to know.
+
+    Parameters
+    ----------
+    name : str
+    image : array-like
+        (Y, X), (Z, Y, X) or (Y, X, RGB); perhaps lazy.
+    labels : array-like or None
+        Of the same size.
+    pixel_size_um : float or None
+        None when the layer's scale has no unit of length.
+    subject : str
+        Animal or patient, if the layer says so.
+    """
+
+    name: str
+    image: Any
+    labels: Any
+    pixel_size_um: float | None
+    subject: str = ""
+
+
+class Canvas:
+    """Our few layers in a viewer: ``image``, ``labels`` and, while a size is measured, ``typical object``.
+
+    Layers are known by identity, never by name, so a layer of the user's with the same name stays hers.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+    """
+
+    def __init__(self, viewer: "Viewer"):
+        self._viewer = viewer
+        self.image: Image | None = None
+        self.labels: Labels | None = None
+        self.ruler: Shapes | None = None
+        self._shown: object = None
+        self._erase_before = ""
+
+    # -- show ------------------------------------------------------------------------------------------------------
+
+    def show_image(
+        self, key: object, levels: Sequence[Any], pixel_size_um: float | None, contrast: tuple[float, float]
+    ) -> None:
+        """Show an image as the multiscale layer ``image``.
+
+        Parameters
+        ----------
+        key : object
+            Tells one image from another; showing the same again does nothing.
+        levels : sequence of array
+            (Y, X) each, the finest first.
+        pixel_size_um : float or None
+            Of the finest level; none: the scale bar counts pixels.
+        contrast : tuple of float
+            Black and white in grey values.
+        """
+        if self._shown == (key, pixel_size_um) and self._alive(self.image):
+            return
+        self.remove("image")
+        scale = (pixel_size_um or 1.0,) * 2
+        data = list(levels) if len(levels) > 1 else levels[0]
+        self.image = self._viewer.add_image(
+            data,
+            multiscale=len(levels) > 1,
+            name="image",
+            scale=scale,
+            units=("um", "um") if pixel_size_um else ("pixel", "pixel"),
+            contrast_limits=contrast,
+            colormap="gray",
+        )
+        self._viewer.layers.move(self._viewer.layers.index(self.image), 0)
+        self._shown = (key, pixel_size_um)
+        bar = self._viewer.canvas.overlays.scale_bar
+        bar.visible = True
+
+    def show_labels(
+        self, classes: NDArray[np.uint8], origin: tuple[int, int], pixel_size_um: float | None, editable: bool
+    ) -> "Labels":
+        """Show one tile in the editable layer ``labels``; the layer is reused, its napari history forgotten.
+
+        Parameters
+        ----------
+        classes : NDArray
+            (Y, X) uint8; the layer paints into a copy.
+        origin : tuple of int
+            (row, column) of the tile in the image, in pixels.
+        pixel_size_um : float or None
+        editable : bool
+            Whether it can be painted on.
+        """
+        size = pixel_size_um or 1.0
+        place: dict[str, Any] = {"scale": (size, size), "translate": (origin[0] * size, origin[1] * size)}
+        place["units"] = ("um", "um") if pixel_size_um else ("pixel", "pixel")
+        layer = self.labels
+        if layer is None or not self._alive(layer):
+            layer = self._viewer.add_labels(np.array(classes), name="labels", opacity=OPACITY, **place)
+            layer.brush_size = 10
+            self.labels = layer
+        else:
+            mode = layer.mode
+            layer.editable = False  # napari forgets its undo history here; else Ctrl+Z paints this tile into the next
+            layer.data = np.array(classes)
+            layer.scale, layer.units, layer.translate = place["scale"], place["units"], place["translate"]
+            layer.editable = True
+            layer.mode = mode
+        layer.editable = editable
+        self._viewer.layers.selection.active = layer
+        return layer
+
+    def replace_labels(self, classes: NDArray[np.uint8]) -> None:
+        """Show other classes in the same tile, as after an undo."""
+        layer = self.labels
+        if layer is None:
+            return
+        mode = layer.mode
+        layer.data[...] = classes
+        layer.editable = False
+        layer.editable = True
+        layer.mode = mode
+        layer.refresh()
+
+    def color_labels(self, classes: Sequence[ClassSpec]) -> None:
+        """Colour the labels by class; 255 is grey."""
+        from napari.utils.colormaps import DirectLabelColormap
+
+        if self.labels is None:
+            return
+        colors: dict[int | None, str] = {None: IGNORED_COLOR, 0: "transparent", 255: IGNORED_COLOR}
+        colors.update({spec.value: spec.color for spec in classes})
+        self.labels.colormap = DirectLabelColormap(color_dict=colors)
+
+    def look_at(self, origin: tuple[int, int], shape: tuple[int, int], pixel_size_um: float | None) -> None:
+        """Centre the camera on a window of the image and fill the canvas with it."""
+        size = pixel_size_um or 1.0
+        camera = self._viewer.scene.camera
+        height, width = self._viewer.canvas.size
+        camera.center = tuple((start + side / 2) * size for start, side in zip(origin, shape, strict=True))
+        camera.zoom = 0.95 * min(height / (shape[0] * size), width / (shape[1] * size))
+
+    def measure(self, on_line: Callable[[float], object], pixel_size_um: float | None) -> None:
+        """Let the user draw a line; `on_line` is told its length in µm, or in pixels when the size is unknown."""
+        self.remove("ruler")
+        size = pixel_size_um or 1.0
+        ruler = self._viewer.add_shapes(
+            ndim=2,
+            name="typical object",
+            edge_color="#E69F00",
+            edge_width=2 * size,
+            units=("um", "um") if pixel_size_um else ("pixel", "pixel"),
+        )
+        self.ruler = ruler
+        ruler.mode = "add_line"
+        self._viewer.layers.selection.active = ruler
+
+        def drawn(event: Any) -> None:
+            if event.action in ("added", "changed") and ruler.data:
+                start, end = np.asarray(ruler.data[-1])[[0, -1]]
+                if (length := float(np.linalg.norm(end - start))) > 0:
+                    on_line(length)
+
+        ruler.events.data.connect(drawn)
+
+    # -- tools -----------------------------------------------------------------------------------------------------
+
+    def choose_class(self, value: int) -> None:
+        """Paint this class from now on."""
+        if self.labels is not None and self.labels.editable:
+            self.labels.selected_label = value
+            if self.labels.mode in ("pan_zoom", "erase", "transform", "pick"):
+                self.labels.mode = "paint"
+
+    def resize_brush(self, larger: bool) -> None:
+        """Take the next larger or smaller brush."""
+        if self.labels is None:
+            return
+        now = self.labels.brush_size
+        sizes = [size for size in BRUSHES if (size > now if larger else size < now)]
+        if sizes:
+            self.labels.brush_size = sizes[0] if larger else sizes[-1]
+
+    def erase(self, on: bool) -> None:
+        """Hold the eraser, or go back to the tool before."""
+        layer = self.labels
+        if layer is None or not layer.editable:
+            return
+        if on and layer.mode != "erase":
+            self._erase_before, layer.mode = str(layer.mode), "erase"
+        elif not on and self._erase_before:
+            layer.mode, self._erase_before = self._erase_before, ""
+
+    def hide_labels(self, on: bool) -> None:
+        """Hide the labels, or show them again."""
+        if self.labels is not None:
+            self.labels.visible = not on
+
+    def bind(self, presses: Mapping[str, Callable[[], object]], holds: Mapping[str, Callable[[bool], object]]) -> None:
+        """Give our labels layer its own keys; those of all other layers stay napari's."""
+        layer = self.labels
+        if layer is None:
+            return
+        for key, press in presses.items():
+            layer.bind_key(key, lambda _layer, press=press: press(), overwrite=True)
+        for key, hold in holds.items():
+
+            def held(_layer: object, hold: Callable[[bool], object] = hold) -> Iterator[None]:
+                hold(True)
+                yield
+                hold(False)
+
+            layer.bind_key(key, held, overwrite=True)
+
+    # -- the user's layers -----------------------------------------------------------------------------------------
+
+    def open_images(self) -> list["Image"]:
+        """Return the user's image layers, bottom first."""
+        from napari.layers import Image
+
+        return [layer for layer in self._viewer.layers if isinstance(layer, Image) and layer is not self.image]
+
+    def take(self, layer: "Image") -> "LayerPixels":
+        """Say what there is to import in an image layer; nothing is read yet."""
+        from napari.layers import Labels
+
+        image = layer.data[0] if layer.multiscale else layer.data
+        shape = image.shape[:-1] if layer.rgb else image.shape
+        masks = [other for other in self._viewer.layers if isinstance(other, Labels) and other is not self.labels]
+        fitting = [mask.data for mask in masks if not mask.multiscale and mask.data.shape == shape]
+        said = layer.metadata.get("histobridge", {})
+        size = said.get("pixel_size_um") or _um(layer.scale[-1], layer.units[-1])
+        return LayerPixels(layer.name, image, fitting[-1] if fitting else None, size, said.get("subject", ""))
+
+    # -- remove ----------------------------------------------------------------------------------------------------
+
+    def remove(self, name: str) -> None:
+        """Take one of our layers (``image``, ``labels``, ``ruler``) out of the viewer."""
+        layer = getattr(self, name)
+        if self._alive(layer):
+            self._viewer.layers.remove(layer)
+        setattr(self, name, None)
+        if name == "image":
+            self._shown = None
+
+    def clear(self) -> None:
+        """Take all our layers out of the viewer."""
+        for name in ("ruler", "labels", "image"):
+            self.remove(name)
+
+    def _alive(self, layer: "Layer | None") -> bool:
+        return layer is not None and any(layer is known for known in self._viewer.layers)
+
+
+def _um(size: float, unit: Any) -> float | None:
+    """Turn the scale of a layer into µm; none if its unit is pixels."""
+    if not unit.is_compatible_with("um"):
+        return None
+    return float((size * unit).to("um").magnitude)

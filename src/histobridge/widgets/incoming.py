@@ -1,0 +1,61 @@
+"""Write open layers and the sample as files, so that they come in the same way as all images do."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histobridge.core.config import AddImagesConfig
+from histobridge.layers import LayerPixels
+
+FIELDS, SIDE = 3, 256
+
+
+def sample_files(folder: Path) -> list[AddImagesConfig]:
+    """Write the two-modality sample below `folder` and say how to import it; runs outside the GUI thread."""
+    from histobridge.core.synthetic import two_modalities
+
+    configs = []
+    fields = two_modalities(FIELDS, SIDE)
+    for domain in ("source", "target"):
+        images, masks = folder / domain / "images", folder / domain / "masks"
+        mine = [field for field in fields if field.domain == domain]
+        for index, field in enumerate(mine):
+            name = f"{field.subject}_{domain}{index}.tif"
+            _write(images / name, field.image)
+            if domain == "source":
+                _write(masks / name, field.classes)
+        configs.append(
+            AddImagesConfig(
+                domain="source" if domain == "source" else "target",
+                paths=(images,),
+                masks=(masks,) if domain == "source" else (),
+                pixel_size_um=mine[0].pixel_size_um,
+            )
+        )
+    return configs
+
+
+def save_layers(folder: Path, taken: LayerPixels, known: AddImagesConfig) -> Sequence[AddImagesConfig]:
+    """Write one open layer, and its labels, below `folder` and say how to import it; runs outside the GUI thread."""
+    name = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in taken.name) or "layer"
+    image, mask = folder / "images" / f"{name}.tif", folder / "masks" / f"{name}.tif"
+    _write(image, np.asarray(taken.image))
+    changes: dict[str, Any] = {"paths": (image,)}
+    if taken.labels is not None:
+        _write(mask, np.asarray(taken.labels).astype(np.uint8))
+        changes["masks"] = (mask,)
+    if taken.pixel_size_um is not None:
+        changes["pixel_size_um"] = taken.pixel_size_um
+    if taken.subject and not known.subject:
+        changes["subject"] = taken.subject
+    return [AddImagesConfig.model_validate(known.model_dump() | changes)]
+
+
+def _write(path: Path, pixels: NDArray[Any]) -> None:
+    import tifffile
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tifffile.imwrite(path, pixels, photometric="rgb" if pixels.ndim == 3 and pixels.shape[-1] in (3, 4) else None)

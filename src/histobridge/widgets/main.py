@@ -1,0 +1,170 @@
+"""The dock: project and step bars, one page at a time, the Jobs panel. It assembles and connects, nothing more."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer
+from qtpy.QtWidgets import QFrame, QMessageBox, QScrollArea, QVBoxLayout, QWidget
+
+from histobridge.core.errors import HistoBridgeError
+from histobridge.core.project import Project
+from histobridge.layers import Canvas
+from histobridge.widgets.job_panel import JobsPanel
+from histobridge.widgets.page import Page, line
+from histobridge.widgets.project_bar import ProjectBar, StepBar
+from histobridge.widgets.session import Session, words
+from histobridge.widgets.steps import STEPS
+from histobridge.widgets.welcome import Welcome
+
+if TYPE_CHECKING:
+    import napari.viewer
+
+    from histobridge.engine.client import Engine
+
+POLL_MS = 250
+
+
+class HistoBridge(QWidget):
+    """Carry labels from one modality to another, step by step.
+
+    Parameters
+    ----------
+    napari_viewer : napari.viewer.Viewer
+        Given by napari.
+    engine : Engine, optional
+        Runs the jobs; made on first use if not given.
+    """
+
+    def __init__(self, napari_viewer: "napari.viewer.Viewer", engine: "Engine | None" = None):
+        super().__init__()
+        self.setMinimumWidth(340)
+        self.setWindowTitle("HistoBridge")
+        self.session = session = Session(engine)
+        self.canvas = Canvas(napari_viewer)
+        self._pages: dict[str, Page] = {}
+        self._docked = self._main_window = None
+        self.project_bar = ProjectBar(session)
+        self.step_bar = StepBar(session, self.go)
+        self.scroll = QScrollArea()
+        self.scroll.setWidgetResizable(True)
+        self.scroll.setFrameShape(QFrame.Shape.NoFrame)
+        self.scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.jobs = JobsPanel(session)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        for widget in (self.project_bar, self.step_bar, line()):
+            layout.addWidget(widget)
+        layout.addWidget(self.scroll, 1)
+        layout.addWidget(line())
+        layout.addWidget(self.jobs)
+        self.welcome = Welcome(session, self.project_bar)
+        self._show(self.welcome)
+        self.project_bar.create_asked.connect(self.create_project)
+        self.project_bar.open_asked.connect(self.open_project)
+        session.project_changed.connect(self._project_changed)
+        self._timer = QTimer(self)
+        self._timer.timeout.connect(session.poll)
+        self._timer.start(POLL_MS)
+        self.destroyed.connect(lambda *_: session.close())
+
+    # -- projects --------------------------------------------------------------------------------------------------
+
+    def create_project(self, path: Path) -> None:
+        """Make a project and open it."""
+        try:
+            project = Project.create(Path(path))
+        except (HistoBridgeError, OSError) as error:
+            self.session.trouble.emit(words(error))
+        else:
+            self.session.open(project)
+
+    def open_project(self, path: Path) -> None:
+        """Open a project where the user left it."""
+        try:
+            project = Project.open(Path(path))
+        except (HistoBridgeError, OSError) as error:
+            self.session.trouble.emit(words(error))
+        else:
+            self.session.open(project)
+
+    def _project_changed(self) -> None:
+        project = self.session.project
+        if project is None:
+            self.step_bar.current = ""
+            self.step_bar.refresh()
+            self.canvas.clear()
+            self._show(self.welcome)
+            self.welcome.refresh()
+        else:
+            self.go(self.session.remembered.place(project.path).get("page", "images"))
+
+    # -- pages -----------------------------------------------------------------------------------------------------
+
+    def page(self, key: str) -> Page:
+        """Return a page; made when first asked for, so that the dock opens at once."""
+        if key not in self._pages:
+            module, name = next(step.page for step in STEPS if step.key == key).split(":")
+            self._pages[key] = getattr(import_module(module), name)(self.session, self.canvas, self.go)
+        return self._pages[key]
+
+    def go(self, key: str, **place: object) -> None:
+        """Open a page, perhaps at a place such as an image."""
+        project = self.session.project
+        if project is None:
+            return
+        if self.step_bar.current in self._pages and self.step_bar.current != key:
+            self._pages[self.step_bar.current].leave()
+        self.session.remembered.stay(project.path, page=key, **place)
+        page = self.page(key)
+        self.step_bar.current = key
+        self.step_bar.refresh()
+        self._show(page)
+        page.refresh()
+
+    def _show(self, widget: QWidget) -> None:
+        if self.scroll.widget() is not widget:
+            before = self.scroll.takeWidget()
+            if before is not None:
+                before.setParent(self)
+                before.hide()
+            self.scroll.setWidget(widget)
+            widget.show()
+
+    # -- the life of the dock --------------------------------------------------------------------------------------
+
+    def event(self, event: QEvent | None) -> bool:
+        """Notice being docked, and being taken out by the dock's close button, which deletes nothing."""
+        if event is not None and event.type() == QEvent.Type.ParentChange:
+            if self._docked and self.parent() is None:
+                self.session.close_project()
+            self._docked = self.parent() is not None
+        if event is not None and event.type() == QEvent.Type.Show and self._main_window is None:
+            self._main_window = self.window()
+            self._main_window.installEventFilter(self)
+        return super().event(event)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Ask before the user closes napari while jobs run."""
+        closing = watched is self._main_window and event is not None and event.type() == QEvent.Type.Close
+        if closing and event.spontaneous() and self.session.running() and not self._may_close():
+            event.ignore()
+            return True
+        return super().eventFilter(watched, event)
+
+    def _may_close(self) -> bool:
+        """Ask whether jobs go on without the window."""
+        running = self.session.running()
+        box = QMessageBox(self)
+        box.setWindowTitle("HistoBridge")
+        box.setText(f"{len(running)} job(s) are still running. They can go on without napari.")
+        keep = box.addButton("Keep running", QMessageBox.ButtonRole.AcceptRole)
+        stop = box.addButton("Stop them", QMessageBox.ButtonRole.DestructiveRole)
+        box.addButton("Stay here", QMessageBox.ButtonRole.RejectRole)
+        box.setDefaultButton(keep)
+        box.exec()
+        if box.clickedButton() is stop:
+            for item in running:
+                self.session.cancel(item.run)
+        return box.clickedButton() in (keep, stop)

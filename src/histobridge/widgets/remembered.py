@@ -1,0 +1,49 @@
+"""What the window remembers between two starts: recent projects, and the place in each."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_config_path
+
+from histobridge.core.files import read_json, write_json
+
+RECENT = 8
+
+
+class Remembered:
+    """A small JSON file in the user's config folder; losing it loses nothing of value."""
+
+    def __init__(self, path: Path | None = None):
+        self.path = path or user_config_path("histobridge") / "window.json"
+        try:
+            values = read_json(self.path)
+        except (OSError, json.JSONDecodeError):
+            values = {}
+        self._values: dict[str, Any] = values if isinstance(values, dict) else {}
+
+    @property
+    def recent(self) -> list[Path]:
+        """Projects opened last, newest first; those that are gone are left out."""
+        return [path for path in map(Path, self._values.get("recent", [])) if (path / "project.json").exists()]
+
+    def opened(self, project: Path) -> None:
+        """Put a project in front of the recent ones."""
+        others = [str(path) for path in self.recent if path != project]
+        self._values["recent"] = [str(project), *others][:RECENT]
+        self._save()
+
+    def place(self, project: Path) -> dict[str, Any]:
+        """Where the user was in a project: page, domain, image, tile."""
+        return dict(self._values.get("places", {}).get(str(project), {}))
+
+    def stay(self, project: Path, **place: Any) -> None:
+        """Remember a part of the place in a project."""
+        known = self.place(project)
+        if {**known, **place} != known:
+            self._values.setdefault("places", {})[str(project)] = {**known, **place}
+            self._save()
+
+    def _save(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(self.path, self._values, durable=False)

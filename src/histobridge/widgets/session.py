@@ -1,0 +1,247 @@
+"""The open project and its runs, as Qt signals: the one thing that all pages share."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, Signal, Slot
+
+from histobridge.core.config import Config
+from histobridge.core.errors import HistoBridgeError, LockedError
+from histobridge.core.project import Project
+from histobridge.core.runs import Run, RunState
+from histobridge.widgets.remembered import Remembered
+
+if TYPE_CHECKING:
+    from histobridge.engine.client import Engine
+
+NEVER = -1
+
+
+@dataclass(slots=True)
+class Followed:
+    """A run and what was last read of it."""
+
+    run: Run
+    verb: str
+    state: RunState
+    stamp: int
+
+
+class Session(QObject):
+    """Open and close projects, submit jobs, follow runs from their files.
+
+    Parameters
+    ----------
+    engine : Engine, optional
+        Runs the jobs; made on first use if not given.
+    """
+
+    project_changed = Signal()
+    """Another project is open, or none, or its lock was taken."""
+    manifest_changed = Signal()
+    """Images, classes or chosen runs changed."""
+    run_changed = Signal(object)
+    """A `Followed` is new or moved on."""
+    run_ended = Signal(object)
+    """A `Followed` finished, failed or was stopped while we watched."""
+    trouble = Signal(str)
+    """Something the user should read; empty when it is over."""
+    _arrived = Signal(object)
+
+    def __init__(self, engine: "Engine | None" = None):
+        super().__init__()
+        self.project: Project | None = None
+        self.read_only = ""
+        self.remembered = Remembered()
+        self.followed: dict[str, Followed] = {}
+        self.closers: list[Callable[[], object]] = []
+        self._engine = engine
+        self._manifest_stamp = 0
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="histobridge-window")
+        self._arrived.connect(self._deliver)
+
+    # -- project ---------------------------------------------------------------------------------------------------
+
+    def open(self, project: Project) -> None:
+        """Make `project` the open one and take its edit lock, or go read-only if somebody else has it."""
+        self.close_project()
+        self.project = project
+        self.remembered.opened(project.path)
+        self.take_lock()
+
+    def take_lock(self) -> None:
+        """Try to become the editor of the open project."""
+        if self.project is None:
+            return
+        self.project.lock.program = "napari window"
+        try:
+            self.project.lock.acquire()
+            self.read_only = ""
+        except LockedError as error:
+            self.read_only = str(error)
+        self._manifest_stamp = self._stamp(self.project.path / "project.json")
+        self.project.refresh()
+        self.followed = {}
+        self.poll(first=True)
+        self.project_changed.emit()
+
+    def close_project(self) -> None:
+        """Write what is pending and give the lock back; jobs go on."""
+        if self.project is None:
+            return
+        for close in self.closers:
+            close()
+        self.project.lock.release()
+        self.project, self.read_only, self.followed = None, "", {}
+        self.project_changed.emit()
+
+    def close(self) -> None:
+        """End the session with its window; running jobs go on in their own processes."""
+        self.blockSignals(True)
+        self.close_project()
+        self._thread.shutdown(wait=True, cancel_futures=True)
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+
+    @property
+    def editable(self) -> bool:
+        """Whether the open project can be changed from here."""
+        return self.project is not None and self.project.lock.held
+
+    def edit(self, change: Callable[[Project], object]) -> bool:
+        """Change the manifest; tells the user and returns false if that failed."""
+        if self.project is None:
+            return False
+        try:
+            with self.project.editing("napari window"):
+                change(self.project)
+        except (HistoBridgeError, ValueError) as error:
+            self.trouble.emit(words(error))
+            return False
+        self._manifest_stamp = self._stamp(self.project.path / "project.json")
+        self.trouble.emit("")
+        self.manifest_changed.emit()
+        return True
+
+    # -- jobs ------------------------------------------------------------------------------------------------------
+
+    @property
+    def engine(self) -> "Engine":
+        """What runs the jobs."""
+        if self._engine is None:
+            from histobridge.engine.client import Engine
+
+            self._engine = Engine()
+        return self._engine
+
+    def submit(self, verb: str, config: Config) -> Run | None:
+        """Start a job of the open project."""
+        if self.project is None:
+            return None
+        run = self.project.create_run(verb, config)
+        self.poll()
+        self.resume(run)
+        return run
+
+    def resume(self, run: Run) -> None:
+        """Hand a new or stopped run to the engine."""
+        try:
+            self.engine.submit(run)
+        except (HistoBridgeError, OSError) as error:
+            self.trouble.emit(f"The job could not be started: {error}")
+
+    def cancel(self, run: Run) -> None:
+        """Ask a job to stop."""
+        self.engine.cancel(run)
+
+    def running(self) -> list[Followed]:
+        """Runs that are queued or running."""
+        return [item for item in self.followed.values() if item.state.status in ("queued", "running")]
+
+    def newest(self, *verbs: str, status: str = "") -> Followed | None:
+        """Return the newest run of some jobs, perhaps only of one status."""
+        for item in reversed(self.followed.values()):
+            if item.verb in verbs and status in ("", item.state.status):
+                return item
+        return None
+
+    def poll(self, *, first: bool = False) -> None:
+        """Read what changed on disk since the last look; the window does this four times a second."""
+        if self.project is None:
+            return
+        manifest = self._stamp(self.project.path / "project.json")
+        if manifest != self._manifest_stamp:
+            self._manifest_stamp = manifest
+            self.project.refresh()
+            self.manifest_changed.emit()
+        for run in self._new_runs(self.project.path / "runs"):
+            self.followed[run.id] = Followed(run, run.verb, RunState(), NEVER)
+        for item in list(self.followed.values()):
+            self._look(item, first)
+
+    def _new_runs(self, folder: Path) -> list[Run]:
+        names = sorted(entry.name for entry in os.scandir(folder) if entry.name not in self.followed)
+        return [Run(folder / name) for name in names if (folder / name / "run.json").exists()]
+
+    def _look(self, item: Followed, first: bool) -> None:
+        """Read the state of a run if its file changed, or if its process may have died."""
+        stamp = self._stamp(item.run.path / "state.json")
+        if stamp == item.stamp and item.state.status != "running":
+            return
+        before, fresh = item.state, item.stamp == NEVER
+        item.state, item.stamp = item.run.state(), stamp
+        if item.verb == "add" and item.state.status == "finished":
+            self._adopt(item.run)
+        if first or (item.state == before and not fresh):
+            return
+        self.run_changed.emit(item)
+        if (
+            item.state.status in ("finished", "failed", "cancelled", "interrupted")
+            and before.status != item.state.status
+        ):
+            self.run_ended.emit(item)
+
+    def _adopt(self, run: Run) -> None:
+        if self.editable and any((run.path / "staged").glob("*/record.json")):
+            self.edit(lambda project: project.adopt(run))
+
+    # -- in the background -----------------------------------------------------------------------------------------
+
+    def later(self, work: Callable[[], Any], then: Callable[[Any], object]) -> None:
+        """Do `work` in the window's one background thread, then call `then` with its result in this one."""
+
+        def arrived(future: Future[Any]) -> None:
+            if not future.cancelled():
+                self._arrived.emit((future, then))
+
+        self._thread.submit(work).add_done_callback(arrived)
+
+    @Slot(object)
+    def _deliver(self, parcel: tuple[Future[Any], Callable[[Any], object]]) -> None:
+        future, then = parcel
+        error = future.exception()
+        if error is None:
+            then(future.result())
+        else:
+            self.trouble.emit(words(error))
+
+    @staticmethod
+    def _stamp(path: Path) -> int:
+        try:
+            return path.stat().st_mtime_ns
+        except FileNotFoundError:
+            return 0
+
+
+def words(error: BaseException) -> str:
+    """Say in one line what went wrong."""
+    from pydantic import ValidationError
+
+    if isinstance(error, ValidationError):
+        return "; ".join(problem["msg"].removeprefix("Value error, ") for problem in error.errors())
+    return str(error) if isinstance(error, HistoBridgeError) else f"{type(error).__name__}: {error}"

@@ -1,0 +1,66 @@
+"""The seven steps of the way: which are done, and which need a look."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from histobridge.core.manifest import label_folder
+from histobridge.core.project import Project
+from histobridge.core.runs import RunState
+
+StepState = Literal["open", "done", "attention"]
+SIGNS: dict[str, str] = {"done": "●", "current": "◉", "open": "○", "attention": "▲"}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One page of the dock and the jobs that belong to it."""
+
+    key: str
+    title: str
+    page: str
+    verbs: tuple[str, ...] = ()
+
+
+STEPS: tuple[Step, ...] = (
+    Step("images", "Images", "histobridge.widgets.images_page:ImagesPage", ("add",)),
+    Step("match", "Match", "histobridge.widgets.match_page:MatchPage", ("train-segmenter", "match")),
+    Step("translate", "Translate", "histobridge.widgets.translate_page:TranslatePage", ("train-translator",)),
+    Step("labels", "Labels", "histobridge.widgets.labels_page:LabelsPage", ("propose",)),
+    Step("review", "Review", "histobridge.widgets.review_page:ReviewPage"),
+    Step("learn", "Learn", "histobridge.widgets.learn_page:LearnPage", ("finetune",)),
+    Step("export", "Export", "histobridge.widgets.export_page:ExportPage", ("export",)),
+)
+
+
+def step_states(project: Project, runs: Mapping[str, tuple[str, RunState]]) -> dict[str, StepState]:
+    """Say of every step whether it is open, done or needs a look.
+
+    Parameters
+    ----------
+    project : Project
+    runs : mapping
+        Run id -> (verb, state), in the order the runs were made.
+    """
+    finished = {verb for verb, state in runs.values() if state.status == "finished"}
+    newest = {verb: state.status for verb, state in runs.values()}
+    done = {
+        "images": bool(_labelled(project) and project.images("target")),
+        "match": "match" in finished,
+        "translate": bool(finished & {"train-translator", "propose"}),
+        "labels": "propose" in finished,
+        "review": any(label_folder(project.path, record).exists() for record in project.images("target")),
+        "learn": "finetune" in finished,
+        "export": "export" in finished,
+    }
+    states: dict[str, StepState] = {}
+    for step in STEPS:
+        trouble = any(newest.get(verb) in ("failed", "interrupted") for verb in step.verbs)
+        if step.key == "images":
+            trouble = trouble or any(record.pixel_size_um is None for record in project.images())
+        states[step.key] = "attention" if trouble else "done" if done[step.key] else "open"
+    return states
+
+
+def _labelled(project: Project) -> bool:
+    return any(label_folder(project.path, record).exists() for record in project.images("source"))
