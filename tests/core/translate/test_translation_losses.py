@@ -54,7 +54,7 @@ def test_pool_returns_no_fake_twice_from_its_store():
 
 
 def test_pool_hands_out_no_gradients():
-    fake = image(1).requires_grad_()
+    fake = image(1.0).requires_grad_()
     assert not FakePool().swap(fake * 2).requires_grad
 
 

@@ -1,0 +1,153 @@
+import json
+
+import numpy as np
+import pytest
+
+from histobridge.core.config import MatchConfig, TrainTranslatorConfig
+from histobridge.core.errors import ProjectError
+from histobridge.core.files import write_json
+from histobridge.core.images.pyramid import write_pyramid
+from histobridge.core.manifest import ImageRecord
+from histobridge.core.matching import Matching, load_matching
+from histobridge.core.perform import CancelledError, perform
+from histobridge.core.project import Project
+from histobridge.core.runs import RunState
+from histobridge.core.translate.cyclegan import CycleGan
+from histobridge.core.translate.instant import Identity, Instant
+from histobridge.core.translate.learn import load_translator
+
+CONFIG = TrainTranslatorConfig(steps=6, crop_px=32, channels=2, blocks=1, checkpoint_every=4, device="cpu")
+
+
+@pytest.fixture
+def project(pair, tmp_path):
+    project = Project.create(tmp_path / "project")
+    with project.editing():
+        staged = project.create_run("add", MatchConfig())
+        for domain, fields in (("source", pair.source[:2]), ("target", pair.target[:1])):
+            for index, field in enumerate(fields):
+                folder = staged.path / "staged" / f"{domain}{index}"
+                folder.mkdir(parents=True)
+                pixels = np.rint((field + 1) * 127.5).astype(np.uint8)
+                write_pyramid(folder / "image", pixels, 0.1)
+                record = ImageRecord(
+                    id=folder.name, domain=domain, subject="a", shape=pixels.shape, dtype="uint8", pixel_size_um=0.1
+                )
+                write_json(folder / "record.json", record.model_dump(mode="json"))
+        project.adopt(staged)
+    return project
+
+
+@pytest.fixture
+def matching(project, pair):
+    run = project.create_run("match", MatchConfig())
+    matching = Matching(
+        run=run.id,
+        segmenter="",
+        source_working_um=0.1,
+        target_working_um=0.125,
+        object_diameter_px=12,
+        scale_from="number",
+        invert=True,
+        polarity_from="user",
+        polarity_score={},
+        score="enclosure",
+        polarity_by_image={},
+        certainty=1,
+        certain=True,
+        source_look=tuple(map(float, pair.instant.source_look)),
+        target_look=tuple(map(float, pair.instant.target_look)),
+        images=(),
+    )
+    write_json(run.path / "matching.json", matching.model_dump(mode="json"))
+    run.write_state(RunState(status="finished"))
+    return load_matching(project, run.id)
+
+
+@pytest.fixture
+def trained_run(project, matching):
+    run = project.create_run("train-translator", CONFIG)
+    perform(run)
+    return run
+
+
+def test_identity_and_instant_need_no_run(project, matching):
+    assert isinstance(load_translator(project, "identity", matching), Identity)
+    instant = load_translator(project, "instant", matching)
+    assert isinstance(instant, Instant)
+    assert instant.invert
+
+
+def test_a_run_trains_a_translator_on_the_images_of_both_domains(project, matching, trained_run):
+    assert trained_run.state().result == {"steps": 6, "images": {"source": 2, "target": 1}}
+    translator = load_translator(project, trained_run.id, matching)
+    assert isinstance(translator, CycleGan)
+    assert translator.name == trained_run.id
+    assert translator.card.trained_on == ("source0", "source1", "target0")
+    assert translator.card.working_um == (0.1, 0.125)
+    events = list(trained_run.events())
+    assert [event["step"] for event in events if event["kind"] == "checkpoint"] == [4, 6]
+    assert (trained_run.path / "preview-source_to_target.png").exists()
+
+
+def test_a_cancelled_run_resumes_to_the_same_translator(project, matching, trained_run, pair):
+    run = project.create_run("train-translator", CONFIG)
+    with pytest.raises(CancelledError):
+        perform(run, watch=lambda progress: run.request_cancel() if progress.step == 3 else None)
+    assert [event["step"] for event in run.events() if event["kind"] == "checkpoint"] == [3]
+    perform(run)
+    look = pair.instant.source_look
+    results = [
+        load_translator(project, one.id, matching).translate(pair.tested[0], "source_to_target", look)
+        for one in (trained_run, run)
+    ]
+    assert np.array_equal(*results)
+
+
+def test_large_images_are_seen_in_blocks(project, matching, monkeypatch):
+    monkeypatch.setattr("histobridge.core.translate.learn.DOMAIN_PIXELS", 5000)
+    monkeypatch.setattr("histobridge.core.translate.learn.BLOCK_PX", 40)
+    run = project.create_run("train-translator", CONFIG)
+    assert perform(run)["images"] == {"source": 2, "target": 1}
+
+
+def test_without_images_of_a_domain_the_remedy_is_named(pair, matching, tmp_path, project):
+    empty = Project.create(tmp_path / "empty")
+    run = empty.create_run("match", MatchConfig())
+    write_json(run.path / "matching.json", matching.model_dump(mode="json"))
+    with pytest.raises(ProjectError, match="no source images"):
+        perform(empty.create_run("train-translator", CONFIG.model_copy(update={"matching": run.id})))
+
+
+def test_without_a_matching_the_remedy_is_named(project):
+    with pytest.raises(ProjectError, match="match the domains first"):
+        perform(project.create_run("train-translator", CONFIG))
+
+
+def test_runs_that_trained_no_translator_are_refused(project, matching):
+    with pytest.raises(ProjectError, match="is a match run"):
+        load_translator(project, matching.run, matching)
+
+
+def test_an_unfinished_training_is_refused(project, matching):
+    run = project.create_run("train-translator", CONFIG)
+    with pytest.raises(ProjectError, match="not finished"):
+        load_translator(project, run.id, matching)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"invert": False}, "inverted polarity, now it is kept"),
+        ({"target_working_um": 0.2}, "0.125 µm a pixel of the target, now it is 0.2"),
+    ],
+)
+def test_a_translator_of_another_matching_is_refused(project, matching, trained_run, change, message):
+    with pytest.raises(ProjectError, match=message):
+        load_translator(project, trained_run.id, matching.model_copy(update=change))
+
+
+def test_what_a_run_leaves_is_readable_without_the_package(trained_run):
+    card = json.loads((trained_run.path / "translator.json").read_text())
+    assert card["run"] == trained_run.id
+    assert {path.suffix for path in trained_run.path.glob("*.safetensors")} == {".safetensors"}
