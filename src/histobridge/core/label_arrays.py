@@ -1,7 +1,6 @@
 """The two zarr arrays of an image's labels: chunks read, written and made durable."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,8 @@ from histobridge.core.tiles import Window
 
 CHUNK = 512
 NAMES = ("classes", "state")
+Chunk = tuple[int, int]
+"""Row and column of a chunk."""
 
 
 class LabelArrays:
@@ -38,45 +39,79 @@ class LabelArrays:
         return all((self.folder / name / "zarr.json").exists() for name in NAMES)
 
     def create(self) -> None:
-        """Make both arrays, empty, in place of any that are there."""
-        import zarr
-
+        """Make both arrays, empty, in place of any that are there; `sync` them when they are filled."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for name in NAMES:
-            self._opened[name] = zarr.create_array(
-                self.folder / name, shape=self.shape, chunks=(CHUNK, CHUNK), dtype="uint8", fill_value=0, overwrite=True
-            )
+            self._opened[name] = self._make(name, self.folder / name, overwrite=True)
 
-    def read(self, window: Window) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Read classes and state of one window, absolute pixels (Y, X)."""
-        classes, state = (self._read(name, window) for name in NAMES)
-        return classes, state
+    def ensure(self) -> None:
+        """Make the arrays that are missing, durably."""
+        from histobridge.core.durable_store import DurableStore
 
-    def write(self, window: Window, classes: NDArray[np.uint8], state: NDArray[np.uint8]) -> None:
-        """Replace classes and state of one window; each chunk file is renamed over atomically."""
-        for name, values in zip(NAMES, (classes, state), strict=True):
+        for name in NAMES:
+            if name not in self._opened and not (self.folder / name / "zarr.json").exists():
+                self._opened[name] = self._make(name, DurableStore(self.folder / name), overwrite=False)
+
+    def read(self, window: Window) -> NDArray[np.uint8]:
+        """Read one window, absolute pixels (Y, X), as (2, Y, X): classes and state.
+
+        State comes first: whoever reads while another process writes then finds no new state with an old class.
+        """
+        state = self._read("state", window)
+        return np.stack((self._read("classes", window), state))
+
+    def write(self, window: Window, labels: NDArray[np.uint8]) -> None:
+        """Replace classes and state, (2, Y, X), of one window; each chunk file is renamed over atomically."""
+        for name, values in zip(NAMES, labels, strict=True):
             self._array(name)[window] = values
 
-    def chunk_windows(self, within: Window | None = None) -> Iterator[Window]:
-        """Windows of all chunks, or of those that touch `within`, row by row."""
+    def chunks(self, within: Window | None = None) -> list[Chunk]:
+        """All chunks, or those that touch `within`, row by row."""
         rows, columns = within or (slice(0, self.shape[0]), slice(0, self.shape[1]))
-        for y in range(rows.start // CHUNK * CHUNK, rows.stop, CHUNK):
-            for x in range(columns.start // CHUNK * CHUNK, columns.stop, CHUNK):
-                yield slice(y, min(y + CHUNK, self.shape[0])), slice(x, min(x + CHUNK, self.shape[1]))
+        return [
+            (row, column)
+            for row in range(rows.start // CHUNK, -(-rows.stop // CHUNK))
+            for column in range(columns.start // CHUNK, -(-columns.stop // CHUNK))
+        ]
 
-    def sync(self, windows: list[Window]) -> None:
-        """Make the chunk files of these windows, and their names, durable."""
-        folders = {self.folder}
+    def window(self, chunk: Chunk) -> Window:
+        """Absolute pixels of one chunk."""
+        y, x = (index * CHUNK for index in chunk)
+        return slice(y, min(y + CHUNK, self.shape[0])), slice(x, min(x + CHUNK, self.shape[1]))
+
+    def stored(self) -> list[Chunk]:
+        """Chunks that hold a state other than zero, row by row."""
+        files = [file for file in (self.folder / "state" / "c").glob("*/*") if file.name.isdecimal()]
+        return sorted((int(file.parent.name), int(file.name)) for file in files)
+
+    def sync(self) -> None:
+        """Make everything durable that `create` and `write` have left to the system."""
+        self._sync(files=True)
+
+    def sync_names(self) -> None:
+        """Make names durable after `ensure` and `write`, which have synced the files themselves."""
+        self._sync(files=False)
+
+    def _sync(self, *, files: bool) -> None:
         for name in NAMES:
-            folders |= {self.folder / name, self.folder / name / "c"}
-            for rows, columns in windows:
-                file = self.folder / name / "c" / str(rows.start // CHUNK) / str(columns.start // CHUNK)
-                folders.add(file.parent)
-                if file.exists():
-                    _fsync_file(file)
-        for folder in sorted(folders, reverse=True):
-            if folder.exists():
-                fsync_folder(folder)
+            for folder, _, names in os.walk(self.folder / name, topdown=False):
+                for file in names if files else ():
+                    _fsync_file(Path(folder, file))
+                fsync_folder(Path(folder))
+        fsync_folder(self.folder)
+
+    def _make(self, name: str, store: Any, *, overwrite: bool) -> Any:
+        import zarr
+
+        return zarr.create_array(
+            store,
+            shape=self.shape,
+            chunks=(CHUNK, CHUNK),
+            dtype="uint8",
+            fill_value=0,
+            dimension_names=("y", "x"),
+            overwrite=overwrite,
+        )
 
     def _read(self, name: str, window: Window) -> NDArray[np.uint8]:
         if name not in self._opened and not (self.folder / name / "zarr.json").exists():
@@ -87,8 +122,10 @@ class LabelArrays:
         if name not in self._opened:
             import zarr
 
+            from histobridge.core.durable_store import DurableStore
+
             try:
-                array = zarr.open_array(self.folder / name, mode="r+")
+                array = zarr.open_array(DurableStore(self.folder / name), mode="r+")
             except (OSError, ValueError, KeyError) as error:
                 raise ProjectError(f"{self.folder / name} is not a readable zarr array: {error}") from error
             if array.shape != tuple(self.shape) or array.dtype != np.uint8:

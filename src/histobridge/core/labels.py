@@ -1,22 +1,31 @@
 """The labels of one image: classes and state per pixel, on disk."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from histobridge.core.errors import LockedError
-from histobridge.core.label_arrays import LabelArrays
+from histobridge.core.delta import Delta, Entry, intersection
+from histobridge.core.errors import LockedError, ProjectError
+from histobridge.core.files import read_json, write_json
+from histobridge.core.history import TileHistory
+from histobridge.core.journal import Journal
+from histobridge.core.label_arrays import Chunk, LabelArrays
 from histobridge.core.manifest import IGNORE
 from histobridge.core.states import ACCEPTED, IGNORED
 from histobridge.core.tiles import Window
 
-Pair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+FORMAT = 1
 
 
 class LabelStore:
     """Classes and state of every pixel of one image, never wholly in memory.
+
+    Pixels are two zarr arrays, brought up to date by `snapshot`, and the edits since then, which lie in the journal.
 
     Parameters
     ----------
@@ -26,6 +35,11 @@ class LabelStore:
         Image (Y, X) in pixels.
     writable : bool
         Whether the caller holds the edit lock.
+
+    Attributes
+    ----------
+    journal : Journal
+        All edits; knows what is pending, torn or damaged.
     """
 
     def __init__(self, folder: Path, shape: tuple[int, int], writable: bool = False):
@@ -33,6 +47,10 @@ class LabelStore:
         self.shape = shape
         self.writable = writable
         self._arrays = LabelArrays(folder, shape)
+        self._snapshotting = threading.Lock()
+        self._sequence, self._reviewed = _read_snapshot(folder / "snapshot.json")
+        self.journal = Journal(folder / "journal.log", after=self._sequence)
+        self._histories = _histories(self.journal.entries)
 
     @classmethod
     def create(cls, folder: Path, shape: tuple[int, int], classes: Any = None, state: Any = None) -> Self:
@@ -63,50 +81,189 @@ class LabelStore:
         ValueError
             If an array has another shape.
         """
-        store = cls(folder, shape, writable=True)
-        store._arrays.create()
         for name, array in (("classes", classes), ("state", state)):
             if array is not None and tuple(array.shape) != tuple(shape):
                 raise ValueError(f"{name} is {tuple(array.shape)}, the image {tuple(shape)}")
+        if (folder / "journal.log").exists():
+            raise ProjectError(f"{folder} already holds edited labels; choose another image id")
+        (folder / "snapshot.json").unlink(missing_ok=True)
+        arrays = LabelArrays(folder, shape)
+        arrays.create()
+        reviewed: dict[Chunk, int] = {}
         if classes is not None or state is not None:
-            for window in store._arrays.chunk_windows():
-                store._arrays.write(window, *_initial(window, classes, state))
-        return store
+            for chunk in arrays.chunks():
+                window = arrays.window(chunk)
+                labels = _initial(window, classes, state)
+                arrays.write(window, labels)
+                reviewed[chunk] = int(np.count_nonzero(labels[1]))
+        arrays.sync()
+        _write_snapshot(folder / "snapshot.json", 0, reviewed)
+        return cls(folder, shape, writable=True)
+
+    # -- reading ---------------------------------------------------------------------------------------------------
 
     @property
     def exists(self) -> bool:
         """Whether anything was ever stored."""
-        return self._arrays.exist
+        return self._arrays.exist or bool(self.journal.entries)
 
-    def read(self, window: Window) -> Pair:
+    def read(self, window: Window) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Read one window.
 
         Parameters
         ----------
         window : tuple of slice
-            Absolute pixels (Y, X) inside the image.
+            Absolute pixels (Y, X) inside the image, each side with start and stop.
 
         Returns
         -------
         classes, state : array (Y, X) of uint8
             Copies; zeros where nothing was stored.
-        """
-        return self._arrays.read(window)
 
-    def need_writable(self) -> None:
-        """Raise `LockedError` unless the store was opened for editing."""
+        Raises
+        ------
+        ProjectError
+            If what is stored cannot be read or has another shape.
+        """
+        classes, state = self._read(window)
+        return classes, state
+
+    def reviewed_fraction(self) -> float:
+        """Share of all pixels whose state is not 0 (model): accepted, corrected or ignored; 0 to 1."""
+        return sum(self._counts().values()) / (self.shape[0] * self.shape[1])
+
+    def corrections(self) -> Iterator[Window]:
+        """Windows, disjoint and row by row, that together hold all pixels whose state is not 0 (model)."""
+        counts = self._counts()
+        return (self._arrays.window(chunk) for chunk in sorted(counts) if counts[chunk])
+
+    def history(self, tile: str) -> TileHistory:
+        """What was done in the tile of this id."""
+        return self._histories.setdefault(tile, TileHistory())
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Get ready to edit, see `Journal.begin`; raises `LockedError` if this is not allowed here or now."""
         if not self.writable:
             raise LockedError(f"the labels in {self.folder} are open read-only; take the edit lock to change them")
+        if self.journal.begin():
+            self._sequence, self._reviewed = _read_snapshot(self.folder / "snapshot.json")
+            self._histories = _histories(self.journal.entries)
+
+    def append(self, delta: Delta) -> int:
+        """Take one edit; returns its sequence number at once. Raises `LockedError` in a read-only store."""
+        self.begin()
+        sequence = self.journal.append(delta)
+        self.history(delta.entry.tile).add(self.journal.entries[-1])
+        return sequence
+
+    def snapshot(self) -> None:
+        """Bring the arrays up to date with the journal, so that opening and reading stay quick.
+
+        May be called from any thread. A crash at any point is harmless: the same edits are applied again.
+
+        Raises
+        ------
+        ProjectError
+            If edits cannot be written to the journal, which comes first.
+        """
+        self.begin()
+        with self._snapshotting:
+            if not self.journal.flush():
+                raise ProjectError(
+                    f"{self.journal.path} cannot be written ({self.journal.error}); edits stay in memory"
+                )
+            edits = [entry for entry in self.journal.since(self._sequence) if entry.pixels]
+            if not edits:
+                return
+            reviewed = dict(self._stored_counts())
+            self._arrays.ensure()
+            for chunk in self._touched(edits):
+                window = self._arrays.window(chunk)
+                labels = self._arrays.read(window)
+                self._apply(edits, window, labels)
+                self._arrays.write(window, labels)
+                reviewed[chunk] = int(np.count_nonzero(labels[1]))
+            self._arrays.sync_names()
+            _write_snapshot(self.folder / "snapshot.json", edits[-1].sequence, reviewed)
+            self._sequence, self._reviewed = edits[-1].sequence, reviewed
+
+    def close(self) -> None:
+        """Write everything and let others edit; raises `ProjectError` and stays open if edits cannot be written."""
+        if self.writable and self.journal.begun:
+            self.journal.flush()
+            # Without room for a snapshot the edits are still all in the journal.
+            with suppress(OSError, ProjectError):
+                self.snapshot()
+        self.journal.close()
+
+    def _read(self, window: Window) -> NDArray[np.uint8]:
+        for side, length in zip(window, self.shape, strict=True):
+            if not 0 <= side.start <= side.stop <= length:
+                raise ValueError(f"window {window} is not inside the image {self.shape}")
+        sequence = self._sequence
+        labels = self._arrays.read(window)
+        # Asked for after the arrays were read: a snapshot in between cannot have stored edits that are missing here.
+        self._apply(self.journal.since(sequence), window, labels)
+        return labels
+
+    def _apply(self, edits: list[Entry], window: Window, labels: NDArray[np.uint8]) -> None:
+        for entry in edits:
+            if intersection(entry.window, window):
+                self.journal.read(entry.sequence).apply(window, labels)
+
+    def _touched(self, edits: list[Entry]) -> list[Chunk]:
+        return sorted({chunk for edit in edits for chunk in self._arrays.chunks(edit.window)})
+
+    def _counts(self) -> dict[Chunk, int]:
+        """Reviewed pixels per chunk, now."""
+        touched = self._touched([entry for entry in self.journal.since(self._sequence) if entry.pixels])
+        fresh = {chunk: int(np.count_nonzero(self._read(self._arrays.window(chunk))[1])) for chunk in touched}
+        return self._stored_counts() | fresh
+
+    def _stored_counts(self) -> dict[Chunk, int]:
+        """Reviewed pixels per chunk of the arrays; counted when the snapshot does not say."""
+        if self._reviewed is None:
+            self._reviewed = {
+                chunk: int(np.count_nonzero(self._arrays.read(self._arrays.window(chunk))[1]))
+                for chunk in self._arrays.stored()
+            }
+        return self._reviewed
 
 
-def _initial(window: Window, classes: Any, state: Any) -> Pair:
+def _initial(window: Window, classes: Any, state: Any) -> NDArray[np.uint8]:
     rows, columns = window
-    shape = (rows.stop - rows.start, columns.stop - columns.start)
-    values = np.zeros(shape, np.uint8) if classes is None else np.array(classes[window], dtype=np.uint8)
+    labels = np.zeros((2, rows.stop - rows.start, columns.stop - columns.start), np.uint8)
+    if classes is not None:
+        labels[0] = classes[window]
+        labels[1] = np.where(labels[0] == IGNORE, IGNORED, ACCEPTED)
     if state is not None:
-        states = np.array(state[window], dtype=np.uint8)
-    else:
-        states = np.full(shape, ACCEPTED if classes is not None else 0, np.uint8)
-        states[values == IGNORE] = IGNORED
-    values[values == IGNORE] = 0
-    return values, states
+        labels[1] = state[window]
+    labels[0][labels[0] == IGNORE] = 0
+    return labels
+
+
+def _histories(entries: list[Entry]) -> dict[str, TileHistory]:
+    histories: dict[str, TileHistory] = {}
+    for entry in entries:
+        histories.setdefault(entry.tile, TileHistory()).add(entry)
+    return histories
+
+
+def _write_snapshot(path: Path, sequence: int, reviewed: dict[Chunk, int]) -> None:
+    counts = [[*chunk, count] for chunk, count in sorted(reviewed.items()) if count]
+    write_json(path, {"format": FORMAT, "sequence": sequence, "reviewed": counts})
+
+
+def _read_snapshot(path: Path) -> tuple[int, dict[Chunk, int] | None]:
+    """Sequence number and reviewed pixels per chunk; (0, none) if unreadable, then the whole journal is replayed."""
+    try:
+        values = read_json(path)
+        if values["format"] > FORMAT:
+            raise ProjectError(
+                f"{path} was made by a newer HistoBridge. Upgrade with: pip install -U napari-histobridge"
+            )
+        return int(values["sequence"]), {(int(row), int(column)): int(n) for row, column, n in values["reviewed"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0, None

@@ -1,0 +1,185 @@
+"""One journalled change of labels: which pixels, from what, to what."""
+
+import json
+import struct
+import zlib
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histobridge.core.errors import ProjectError
+from histobridge.core.tiles import Window
+
+Kind = Literal["stroke", "undo", "redo", "accept", "skip", "ignore", "merge"]
+FORMAT = 1
+NOWHERE: Window = (slice(0, 0), slice(0, 0))
+_HEAD_LENGTH = struct.Struct("<I")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the journal keeps in memory of a change: all but its pixels.
+
+    Parameters
+    ----------
+    kind : str
+        What the user did; `skip` and `merge` change no pixels.
+    tile : str
+        Id of the tile in which it was done.
+    window : tuple of slice
+        Absolute pixels (Y, X) around the change.
+    pixels : int
+        How many pixels changed.
+    of : int
+        Sequence number of the change that this one takes back; 0 for none.
+    proposal : str
+        Id of the run whose proposal the tile showed.
+    time : float
+        Seconds since 1970.
+    sequence : int
+        Place in the journal, from 1.
+    """
+
+    kind: Kind
+    tile: str
+    window: Window = NOWHERE
+    pixels: int = 0
+    of: int = 0
+    proposal: str = ""
+    time: float = 0.0
+    sequence: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A change in absolute coordinates; applying it again changes nothing more.
+
+    Parameters
+    ----------
+    entry : Entry
+    mask : array (Y, X) of bool
+        Pixels of `entry.window` that changed.
+    old, new : array (2, N) of uint8
+        Class and state of these N pixels before and after, in row order.
+    """
+
+    entry: Entry
+    mask: NDArray[np.bool_]
+    old: NDArray[np.uint8]
+    new: NDArray[np.uint8]
+
+    @classmethod
+    def event(cls, entry: Entry) -> "Delta":
+        """Make a change of no pixels."""
+        nothing = np.zeros((2, 0), np.uint8)
+        return cls(replace(entry, window=NOWHERE, pixels=0), np.zeros((0, 0), np.bool_), nothing, nothing)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory."""
+        return self.mask.nbytes + self.old.nbytes + self.new.nbytes
+
+    def apply(self, window: Window, labels: NDArray[np.uint8]) -> None:
+        """Set the new values in `labels`, (2, Y, X) uint8 of classes and state at `window`."""
+        common = intersection(self.entry.window, window)
+        if common is None:
+            return
+        inside = relative(common, self.entry.window)
+        mask = self.mask[inside]
+        # One array after the other: a mask over two axes of three is several times slower.
+        for target, new in zip(labels[:, *relative(common, window)], self.new, strict=True):
+            if common == self.entry.window:
+                target[mask] = new
+            else:
+                values = np.zeros(self.mask.shape, np.uint8)
+                values[self.mask] = new
+                target[mask] = values[inside][mask]
+
+    def reverted(self, current: NDArray[np.uint8], kind: Kind) -> "Delta":
+        """Make the change that takes this one back where `current`, (2, Y, X) at its window, still shows it."""
+        same = (current[:, self.mask] == self.new).all(axis=0)
+        mask = self.mask.copy()
+        mask[self.mask] = same
+        entry = replace(self.entry, kind=kind, pixels=int(same.sum()), of=self.entry.sequence)
+        return Delta(entry, mask, self.new[:, same], self.old[:, same])
+
+
+def encode(delta: Delta) -> bytes:
+    """Write a change as JSON head and compressed arrays."""
+    rows, columns = delta.entry.window
+    head: dict[str, Any] = {
+        "format": FORMAT,
+        "sequence": delta.entry.sequence,
+        "kind": delta.entry.kind,
+        "tile": delta.entry.tile,
+        "box": [rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start],
+        "pixels": delta.entry.pixels,
+        "of": delta.entry.of,
+        "proposal": delta.entry.proposal,
+        "time": round(delta.entry.time, 3),
+    }
+    text = json.dumps(head, separators=(",", ":")).encode()
+    arrays = np.packbits(delta.mask).tobytes() + delta.old.tobytes() + delta.new.tobytes()
+    return _HEAD_LENGTH.pack(len(text)) + text + zlib.compress(arrays, 1)
+
+
+def decode_entry(payload: bytes) -> Entry:
+    """Read the head of an encoded change.
+
+    Raises
+    ------
+    ValueError
+        If it is not one.
+    ProjectError
+        If a newer version wrote it.
+    """
+    try:
+        (length,) = _HEAD_LENGTH.unpack_from(payload)
+        head = json.loads(payload[_HEAD_LENGTH.size : _HEAD_LENGTH.size + length])
+        if int(head["format"]) > FORMAT:
+            raise ProjectError(
+                f"the label journal has records of format {head['format']}, made by a newer HistoBridge; this one "
+                f"reads up to {FORMAT}. Upgrade with: pip install -U napari-histobridge"
+            )
+        if head["kind"] not in get_args(Kind):
+            raise ValueError(f"unknown kind {head['kind']!r}")
+        y, x, height, width = map(int, head["box"])
+        sequence, pixels, of = (int(head[name]) for name in ("sequence", "pixels", "of"))
+        moment, tile, proposal = float(head["time"]), str(head["tile"]), str(head["proposal"])
+    except (struct.error, KeyError, TypeError) as error:
+        raise ValueError(f"not a journal record: {error}") from error
+    window = (slice(y, y + height), slice(x, x + width))
+    return Entry(head["kind"], tile, window, pixels, of, proposal, moment, sequence)
+
+
+def decode(payload: bytes) -> Delta:
+    """Read an encoded change; raises `ValueError` if it is not one."""
+    entry = decode_entry(payload)
+    (length,) = _HEAD_LENGTH.unpack_from(payload)
+    try:
+        arrays = np.frombuffer(zlib.decompress(payload[_HEAD_LENGTH.size + length :]), np.uint8)
+    except zlib.error as error:
+        raise ValueError(f"not a journal record: {error}") from error
+    shape = tuple(side.stop - side.start for side in entry.window)
+    packed = -(-shape[0] * shape[1] // 8)
+    if len(arrays) != packed + 4 * entry.pixels:
+        raise ValueError(f"journal record {entry.sequence} has {len(arrays)} bytes for {entry.pixels} pixels")
+    mask = np.unpackbits(arrays[:packed], count=shape[0] * shape[1]).astype(np.bool_).reshape(shape)
+    old, new = arrays[packed:].reshape(2, 2, entry.pixels)
+    if np.count_nonzero(mask) != entry.pixels:
+        raise ValueError(f"journal record {entry.sequence} does not mark {entry.pixels} pixels")
+    return Delta(entry, mask, old, new)
+
+
+def intersection(one: Window, other: Window) -> Window | None:
+    """Pixels in both windows; none if there are none."""
+    rows, columns = (slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(one, other, strict=True))
+    return (rows, columns) if rows.start < rows.stop and columns.start < columns.stop else None
+
+
+def relative(window: Window, origin: Window) -> Window:
+    """Shift `window` to count from the first pixel of `origin`."""
+    rows, columns = (slice(a.start - b.start, a.stop - b.start) for a, b in zip(window, origin, strict=True))
+    return rows, columns

@@ -1,0 +1,279 @@
+"""The append-only journal of label edits: read at opening, written and synced by one thread."""
+
+import errno
+import fcntl
+import itertools
+import os
+import threading
+import time
+from bisect import bisect_right
+from collections import OrderedDict
+from dataclasses import replace
+from operator import attrgetter
+from pathlib import Path
+
+from histobridge.core.delta import Delta, Entry, decode, decode_entry, encode
+from histobridge.core.errors import LockedError, ProjectError
+from histobridge.core.files import fsync_folder, write_bytes
+from histobridge.core.frames import frame, read_frame, scan, write_at
+
+CACHE_BYTES = 64 * 2**20
+
+
+class Journal:
+    """All edits of one image in order; see ``docs/decisions/0002-journal-format.md``.
+
+    Opening reads it and changes nothing. Writing takes a lock on the file, so a second writer is refused.
+
+    Parameters
+    ----------
+    path : Path
+        ``journal.log``; it need not exist.
+    after : int
+        Sequence number that new edits must exceed, whatever the file says: that of the snapshot.
+
+    Attributes
+    ----------
+    entries : list of Entry
+        All readable edits, those not yet on disk included, by rising sequence number.
+    damaged : list of tuple of int
+        (offset, bytes) of unreadable stretches with readable edits after them.
+    torn : int
+        Bytes of an unfinished or unreadable end.
+    set_aside : list of Path
+        Where this object has moved such ends.
+    error : OSError or None
+        Why the newest attempt to write failed.
+    """
+
+    def __init__(self, path: Path, after: int = 0):
+        self.path = path
+        self.error: OSError | None = None
+        self.set_aside: list[Path] = []
+        self._after = after
+        self._changed = threading.Condition(threading.RLock())
+        self._queue: dict[int, Delta] = {}
+        self._recent: OrderedDict[int, Delta] = OrderedDict()
+        self._recent_bytes = 0
+        self._thread: threading.Thread | None = None
+        self._descriptor = -1
+        self.torn = 0
+        self._end = 0
+        self._load()
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    @property
+    def last(self) -> int:
+        """Highest sequence number given out."""
+        return max(self._after, self.entries[-1].sequence if self.entries else 0)
+
+    def since(self, sequence: int) -> list[Entry]:
+        """All edits after one of them, in order."""
+        with self._changed:
+            return self.entries[bisect_right(self.entries, sequence, key=attrgetter("sequence")) :]
+
+    def read(self, sequence: int) -> Delta:
+        """Read one edit with its pixels; raises `ProjectError` if it is not there or unreadable."""
+        with self._changed:
+            delta = self._queue.get(sequence) or self._recent.get(sequence)
+            place = self._places.get(sequence)
+        if delta is None:
+            delta = self._read_file(sequence, place)
+            self._remember(sequence, delta)
+        return delta
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def begin(self) -> bool:
+        """Get ready to write: lock the file, read what others wrote meanwhile, set a torn end aside.
+
+        Returns
+        -------
+        bool
+            Whether `entries` was read anew. An `OSError` is kept in `error`; writing is then tried again later.
+
+        Raises
+        ------
+        LockedError
+            If somebody else writes this journal.
+        """
+        with self._changed:
+            try:
+                return self._open()
+            except BlockingIOError as error:
+                raise LockedError(f"{self.path} is being edited elsewhere; close it there first") from error
+            except OSError as error:
+                self.error = error
+                return False
+
+    def append(self, delta: Delta) -> int:
+        """Take one edit and return its sequence number at once; it is on disk a moment later, see `flush`."""
+        self.begin()
+        with self._changed:
+            sequence = self.last + 1
+            delta = replace(delta, entry=replace(delta.entry, sequence=sequence, time=time.time()))
+            self._queue[sequence] = delta
+            self.entries.append(delta.entry)
+            self._start()
+        return sequence
+
+    @property
+    def begun(self) -> bool:
+        """Whether this object has edits to write or keeps others from writing."""
+        return self._descriptor >= 0 or bool(self._queue)
+
+    @property
+    def pending(self) -> int:
+        """Edits not yet on disk."""
+        return len(self._queue)
+
+    def flush(self, timeout: float = 10.0) -> bool:
+        """Wait until every edit is on disk; false if `timeout` seconds were too short or `error` says why not."""
+        with self._changed:
+            self._start()
+            self._changed.wait_for(lambda: not self._queue or self._thread is None, timeout)
+            return not self._queue
+
+    def close(self) -> None:
+        """Write what is pending and let others write; raises `ProjectError` and stays open if that fails."""
+        if not self.flush():
+            raise ProjectError(
+                f"{self.pending} edits could not be written to {self.path}: {self.error or 'the disk is too slow'}; "
+                "make room or mend the disk, then try again"
+            )
+        with self._changed:
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+                self._descriptor = -1
+
+    def _start(self) -> None:
+        """Start the writer thread if there is something to write; it ends by itself when all is written."""
+        if self._queue and self._thread is None:
+            # Not a daemon: the interpreter waits for it at exit, so that the last strokes are written.
+            self._thread = threading.Thread(target=self._write, name=f"journal {self.path.parent.name}")
+            self._thread.start()
+
+    def _write(self) -> None:
+        try:
+            while True:
+                with self._changed:
+                    batch = list(self._queue.values())
+                    if not batch:
+                        self._thread = None
+                        return
+                self._write_batch(batch)
+                self.error = None
+        except OSError as error:
+            self.error = error
+        finally:
+            with self._changed:
+                if self._thread is threading.current_thread():
+                    self._thread = None
+                self._changed.notify_all()
+
+    def _write_batch(self, batch: list[Delta]) -> None:
+        """Write and sync; after a failure all of it is written again at the same place."""
+        with self._changed:
+            self._open()
+        records = [frame(encode(delta)) for delta in batch]
+        write_at(self._descriptor, b"".join(records), self._end)
+        os.fsync(self._descriptor)
+        with self._changed:
+            starts = itertools.accumulate(map(len, records), initial=self._end)
+            for delta, record, start in zip(batch, records, starts, strict=False):
+                sequence = delta.entry.sequence
+                self._places[sequence] = (start, len(record))
+                self._remember(sequence, delta)
+                del self._queue[sequence]
+            self._end += sum(map(len, records))
+
+    def _open(self) -> bool:
+        if self._descriptor >= 0:
+            return False
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            grown = os.fstat(descriptor).st_size != self._end + self.torn
+            if grown and self._queue:
+                raise OSError(errno.ESTALE, "somebody else has changed the journal meanwhile", str(self.path))
+            if grown:
+                self._load()
+            if self.torn:
+                self._set_aside(descriptor)
+            fsync_folder(self.path.parent)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._descriptor = descriptor
+        return grown
+
+    def _set_aside(self, descriptor: int) -> None:
+        """Move the torn end to a file of its own, so that nothing is deleted."""
+        numbers = itertools.count(1)
+        aside = next(path for n in numbers if not (path := self.path.with_name(f"journal.torn-{n}")).exists())
+        write_bytes(aside, os.pread(descriptor, self.torn, self._end))
+        os.ftruncate(descriptor, self._end)
+        os.fsync(descriptor)
+        self.set_aside.append(aside)
+        self.torn = 0
+
+    # -- the file --------------------------------------------------------------------------------------------------
+
+    def _load(self) -> None:
+        self.entries: list[Entry] = []
+        self.damaged: list[tuple[int, int]] = []
+        self.torn = 0
+        self._places: dict[int, tuple[int, int]] = {}
+        self._end = 0
+        gap: tuple[int, int] | None = None
+        if not self.path.exists():
+            return
+        with self.path.open("rb") as stream:
+            for found in scan(stream):
+                entry = _entry(found.payload, self.entries)
+                if entry is None:
+                    gap = (gap[0], gap[1] + found.length) if gap else (found.offset, found.length)
+                    continue
+                if gap:
+                    self.damaged.append(gap)
+                    gap = None
+                self.entries.append(entry)
+                self._places[entry.sequence] = (found.offset, found.length)
+                self._end = found.offset + found.length
+        if gap:
+            self.torn = gap[1]
+
+    def _read_file(self, sequence: int, place: tuple[int, int] | None) -> Delta:
+        if place is None:
+            raise ProjectError(f"{self.path} has no readable edit {sequence}")
+        with self.path.open("rb") as stream:
+            payload = read_frame(stream, place[0], sum(place))
+        if payload is None:
+            raise ProjectError(f"{self.path} has become unreadable at edit {sequence}; check the disk")
+        try:
+            return decode(payload)
+        except ValueError as error:
+            raise ProjectError(f"{self.path}: {error}") from error
+
+    def _remember(self, sequence: int, delta: Delta) -> None:
+        """Keep recent edits in memory, the newest `CACHE_BYTES` of them."""
+        with self._changed:
+            if sequence in self._recent:
+                return
+            self._recent[sequence] = delta
+            self._recent_bytes += delta.nbytes
+            while self._recent_bytes > CACHE_BYTES:
+                self._recent_bytes -= self._recent.popitem(last=False)[1].nbytes
+
+
+def _entry(payload: bytes | None, before: list[Entry]) -> Entry | None:
+    """Read the head of a record; none if it is no record or does not follow those before."""
+    if payload is None:
+        return None
+    try:
+        entry = decode_entry(payload)
+    except ValueError:
+        return None
+    return entry if entry.sequence > (before[-1].sequence if before else 0) else None
