@@ -1,7 +1,7 @@
 """The edit lock of a project: who edits, on which machine, since when."""
 
+import fcntl
 import getpass
-import json
 import os
 import socket
 import time
@@ -9,11 +9,21 @@ from datetime import datetime
 from pathlib import Path
 
 import psutil
-from pydantic import ValidationError
 
 from histobridge.core.config import Config
 from histobridge.core.errors import LockedError
 from histobridge.core.files import read_json, write_json
+
+
+def process_alive(pid: int, started: float) -> bool:
+    """Whether the process of this number, born then (seconds since 1970), still lives on this machine."""
+    try:
+        process = psutil.Process(pid)
+        same = abs(process.create_time() - started) < 2
+        # Where nobody reaps the dead, as in many containers, they stay as zombies.
+        return bool(same and process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD))
+    except psutil.NoSuchProcess:
+        return False
 
 
 class LockHolder(Config):
@@ -44,12 +54,7 @@ class LockHolder(Config):
     @property
     def stale(self) -> bool:
         """Whether the holding process is known to be gone; on another machine this cannot be known."""
-        if self.host != socket.gethostname():
-            return False
-        try:
-            return bool(abs(psutil.Process(self.pid).create_time() - self.pid_started) > 2)
-        except psutil.NoSuchProcess:
-            return True
+        return self.host == socket.gethostname() and not process_alive(self.pid, self.pid_started)
 
 
 class EditLock:
@@ -66,7 +71,12 @@ class EditLock:
     def __init__(self, path: Path, program: str = "histobridge"):
         self.path = path
         self.program = program
-        self.held = False
+        self._mine: LockHolder | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether this object took the lock and did not give it back."""
+        return self._mine is not None
 
     def holder(self) -> LockHolder | None:
         """Who holds the lock now, stale or not; none if it is free."""
@@ -74,12 +84,10 @@ class EditLock:
             return LockHolder.model_validate(read_json(self.path))
         except FileNotFoundError:
             return None
-        except (json.JSONDecodeError, ValidationError):
-            # Torn by a crash while it was made: as good as stale, unless it is being made right now.
-            age = time.time() - self.path.stat().st_mtime
-            gone = 0 if age > 5 else os.getpid()
+        except ValueError:
+            # The name only ever points to a finished file, so a damaged one is what a crash of the machine left.
             return LockHolder(
-                user="unknown", host=socket.gethostname(), pid=gone, pid_started=0, since=0, program="unknown"
+                user="unknown", host=socket.gethostname(), pid=0, pid_started=-1e9, since=0, program="unknown"
             )
 
     def acquire(self, *, take_over: bool = False) -> None:
@@ -112,7 +120,7 @@ class EditLock:
             self._link(fresh, take_over)
         finally:
             fresh.unlink(missing_ok=True)
-        self.held = True
+        self._mine = mine
 
     def _link(self, fresh: Path, take_over: bool) -> None:
         """Hard-link the finished file to the lock's name, which fails if the name exists: never half-written."""
@@ -128,17 +136,18 @@ class EditLock:
                     raise LockedError(
                         f"{self.path.parent} is being edited by {holder}; close it there, or open it read-only"
                     ) from None
-                # Rename before removal: of two processes that see the same stale lock only one gets it.
-                stale = self.path.with_name(f".{self.path.name}-stale-{os.getpid()}")
-                try:
-                    self.path.replace(stale)
-                except FileNotFoundError:
-                    continue
-                stale.unlink()
+                self._clear(holder)
         raise LockedError(f"{self.path} could not be taken: others keep taking it; try again")
 
+    def _clear(self, holder: LockHolder) -> None:
+        """Remove the lock of `holder`, unless somebody took it over meanwhile; one process at a time looks."""
+        with self.path.with_name(f".{self.path.name}-guard").open("w") as guard:
+            fcntl.flock(guard, fcntl.LOCK_EX)
+            if self.holder() == holder:
+                self.path.unlink()
+
     def release(self) -> None:
-        """Give the lock back; does nothing if not held."""
-        if self.held:
-            self.path.unlink(missing_ok=True)
-            self.held = False
+        """Give the lock back; does nothing if not held, or if somebody took it over."""
+        if self._mine is not None and self.path.exists():
+            self._clear(self._mine)
+        self._mine = None

@@ -2,22 +2,24 @@
 
 import os
 import socket
+import threading
 import time
 import traceback
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 
 import psutil
 
 from histobridge.core import jobs
-from histobridge.core.errors import CrashedError, HistoBridgeError
+from histobridge.core.errors import CrashedError, HistoBridgeError, ProjectError
 from histobridge.core.job import Progress
 from histobridge.core.project import Project
-from histobridge.core.runs import Run, RunState
+from histobridge.core.runs import HEARTBEAT_SECONDS, Run, RunState
 
 STATE_SECONDS = 0.25
 EVENT_SECONDS = 1.0
+LESS_MEMORY = "choose a smaller crop, batch or network, or free memory, and start it again"
 
 
 class CancelledError(HistoBridgeError):
@@ -45,10 +47,14 @@ def perform(run: Run, watch: Callable[[Progress], object] = lambda _: None) -> d
         If a stop was asked for; the checkpoint is kept.
     CrashedError
         If the job died twice without a checkpoint in between.
+    ProjectError
+        If another process is working on the run.
     """
     before = run.state()
     if before.status == "finished":
         return before.result
+    if before.status == "running":
+        raise ProjectError(f"run {run.id} is running already, as process {before.pid} on {before.host}; let it finish")
     process = psutil.Process()
     state = RunState(
         status="running",
@@ -62,24 +68,26 @@ def perform(run: Run, watch: Callable[[Progress], object] = lambda _: None) -> d
     )
     if before.status == "interrupted":
         run.log("crashed", step=before.step, attempt=before.attempt)
-    if _crashes(run) >= 2:
-        error = CrashedError(_crash_message(run))
-        _end(run, state, "failed", str(error))
+    events = _since_order(run)
+    if sum(event["kind"] == "crashed" for event in events) >= 2:
+        error = CrashedError(_crash_message(events))
+        run.end(state, "failed", str(error))
         raise error
     run.write_state(state)
     run.log("started" if before.attempt == 0 else "resumed", attempt=state.attempt, pid=state.pid)
-    return _drive(run, state, watch)
+    with _heartbeat(run):
+        return _drive(run, state, watch)
 
 
 def _drive(run: Run, state: RunState, watch: Callable[[Progress], object]) -> dict[str, Any]:
     """Iterate the job, writing state and events on the way."""
     reporter = _Reporter(run, state)
     try:
+        _stop_if_asked(run)
         project = Project.open(run.project_path)
         with closing(jobs.start(project, run)) as job:
             while True:
-                if run.cancel_requested():
-                    raise CancelledError("stopped as you asked; resume continues from the last checkpoint")
+                _stop_if_asked(run)
                 try:
                     progress = next(job)
                 except StopIteration as stop:
@@ -89,15 +97,46 @@ def _drive(run: Run, state: RunState, watch: Callable[[Progress], object]) -> di
                 watch(progress)
     except (CancelledError, KeyboardInterrupt) as stopped:
         run.clear_cancel()
-        _end(run, reporter.state, "cancelled", str(stopped) or "stopped by Ctrl-C; resume continues")
+        run.end(reporter.state, "cancelled", str(stopped) or "stopped by Ctrl-C; resume continues")
         raise
     except BaseException as error:
-        text = str(error) if isinstance(error, HistoBridgeError) else f"{type(error).__name__}: {error}"
-        _end(run, reporter.state, "failed", text, error=traceback.format_exc())
+        run.end(reporter.state, "failed", _told(error), error=traceback.format_exc())
         raise
     done = reporter.state.model_copy(update={"result": result, "step": reporter.state.total})
-    _end(run, done, "finished", "done")
+    run.end(done, "finished", "done")
     return result
+
+
+def _stop_if_asked(run: Run) -> None:
+    if run.cancel_requested():
+        raise CancelledError("stopped as you asked; resume continues from the last checkpoint")
+
+
+def _told(error: BaseException) -> str:
+    """Say in the user's words why a job failed."""
+    if isinstance(error, HistoBridgeError):
+        return str(error)
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return f"out of memory: {LESS_MEMORY} ({str(error) or type(error).__name__})"
+    return f"{type(error).__name__}: {error}"
+
+
+@contextmanager
+def _heartbeat(run: Run) -> Iterator[None]:
+    """Show other machines now and then that the job lives, also during one long step."""
+    done = threading.Event()
+
+    def beat() -> None:
+        while not done.wait(HEARTBEAT_SECONDS):
+            run.show_life()
+
+    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 class _Reporter:
@@ -137,26 +176,21 @@ def _save_preview(run: Run, name: str, image: Any) -> None:
     write_bytes(run.path / f"preview-{name}.png", stream.getvalue(), durable=False)
 
 
-def _end(run: Run, state: RunState, status: str, message: str, error: str = "") -> None:
-    update = {"status": status, "message": message, "error": error, "updated": time.time()}
-    run.write_state(state.model_copy(update=update))
-    run.log(status, message=message)
-
-
-def _crashes(run: Run) -> int:
-    """Crashes since the last checkpoint, or since the job last ended in order."""
-    count = 0
+def _since_order(run: Run) -> list[dict[str, Any]]:
+    """Return the events since the last checkpoint, or since the job last ended in order."""
+    events: list[dict[str, Any]] = []
     for event in run.events():
-        if event["kind"] == "crashed":
-            count += 1
-        elif event["kind"] in ("checkpoint", "failed", "cancelled"):
-            count = 0
-    return count
+        if event["kind"] in ("checkpoint", "failed", "cancelled"):
+            events.clear()
+        else:
+            events.append(event)
+    return events
 
 
-def _crash_message(run: Run) -> str:
-    steps = [event.get("step") for event in run.events() if event["kind"] == "crashed"][-2:]
-    return (
-        f"the job died twice without reaching a new checkpoint (at steps {steps[0]} and {steps[-1]}); "
-        "most often memory ran out: choose a smaller crop, batch or network, or free memory, and start it again"
-    )
+def _crash_message(events: list[dict[str, Any]]) -> str:
+    steps = [event.get("step") for event in events if event["kind"] == "crashed"]
+    where = f"died twice without reaching a new checkpoint (at steps {steps[0]} and {steps[-1]})"
+    killed = next((event for event in reversed(events) if event["kind"] == "killed"), None)
+    if killed is not None:
+        return f"out of memory: the job used {killed['used_mb']} of {killed['limit_mb']} MB and {where}; {LESS_MEMORY}"
+    return f"the job {where}; most often memory ran out: {LESS_MEMORY}"

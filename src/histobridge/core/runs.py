@@ -6,16 +6,17 @@ import secrets
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import psutil
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from histobridge.core.config import Config
 from histobridge.core.errors import ProjectError
 from histobridge.core.files import read_json, write_json
+from histobridge.core.lock import process_alive
 
 Status = Literal["queued", "running", "finished", "failed", "cancelled", "interrupted"]
 ENDED: tuple[Status, ...] = ("finished", "failed", "cancelled")
@@ -105,7 +106,7 @@ class Run:
         """What was asked: verb, config and time of creation."""
         try:
             request: dict[str, Any] = read_json(self.path / "run.json")
-        except (OSError, json.JSONDecodeError) as error:
+        except (OSError, ValueError) as error:
             raise ProjectError(f"run {self.id} has no readable run.json ({error}); start the job again") from error
         return request
 
@@ -124,9 +125,9 @@ class Run:
         """Where the run stands now; a running one whose process is gone is `interrupted`."""
         try:
             state = RunState.model_validate(read_json(self.path / "state.json"))
-        except (OSError, json.JSONDecodeError, ValidationError):
+        except (OSError, ValueError):
             return RunState(status="interrupted", message="its state.json is missing or damaged")
-        if state.status == "running" and not _alive(state):
+        if state.status == "running" and not self._alive(state):
             return state.model_copy(update={"status": "interrupted", "message": "the process that ran it is gone"})
         return state
 
@@ -134,10 +135,36 @@ class Run:
         """Replace the state; only whoever runs the job calls this."""
         write_json(self.path / "state.json", state.model_dump(mode="json"), durable=durable)
 
+    def end(self, state: RunState, status: Status, message: str, error: str = "") -> None:
+        """Write how the run ended to state and log."""
+        update = {"status": status, "message": message, "error": error, "updated": time.time()}
+        self.write_state(state.model_copy(update=update))
+        self.log(status, message=message)
+
+    def show_life(self) -> None:
+        """Tell other machines, which cannot see the process, that it lives; leaves the content alone."""
+        now = time.time()
+        with suppress(FileNotFoundError):
+            os.utime(self.path / "state.json", (now, now))
+
+    def _alive(self, state: RunState) -> bool:
+        """Whether the process behind a running state still lives; on other machines, whether it showed life lately."""
+        if state.host != socket.gethostname():
+            try:
+                seen = max(state.updated, (self.path / "state.json").stat().st_mtime)
+            except FileNotFoundError:
+                seen = state.updated
+            return time.time() - seen < 4 * HEARTBEAT_SECONDS
+        return process_alive(state.pid, state.pid_started)
+
     def log(self, kind: str, **details: Any) -> None:
         """Append one line to the event log."""
-        line = json.dumps({"time": round(time.time(), 3), "kind": kind, **details}) + "\n"
-        with (self.path / "events.jsonl").open("a", encoding="utf-8") as stream:
+        line = json.dumps({"time": round(time.time(), 3), "kind": kind, **details}).encode() + b"\n"
+        with (self.path / "events.jsonl").open("a+b") as stream:
+            if stream.seek(0, os.SEEK_END):
+                stream.seek(-1, os.SEEK_END)
+                # A line torn by a crash must not swallow this one.
+                line = line if stream.read(1) == b"\n" else b"\n" + line
             stream.write(line)
             stream.flush()
             if kind != "progress":
@@ -166,13 +193,3 @@ class Run:
     def clear_cancel(self) -> None:
         """Forget a stop that was asked for; a resumed run starts with this."""
         (self.path / "cancel").unlink(missing_ok=True)
-
-
-def _alive(state: RunState) -> bool:
-    """Whether the process behind a running state still lives; on other machines, whether it showed life lately."""
-    if state.host != socket.gethostname():
-        return time.time() - state.updated < 4 * HEARTBEAT_SECONDS
-    try:
-        return bool(abs(psutil.Process(state.pid).create_time() - state.pid_started) < 2)
-    except psutil.Error:
-        return False
