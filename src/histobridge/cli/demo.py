@@ -58,5 +58,5 @@ def _open_window(project: Path) -> None:
     viewer = napari.Viewer()
     _, dock = viewer.window.add_plugin_dock_widget("napari-histobridge")
     dock.open_project(project)
-    dock.show_page("Review")
+    dock.go("review")
     napari.run()

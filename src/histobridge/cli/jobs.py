@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from histobridge.cli.options import absolute_paths, add_options, given
-from histobridge.cli.output import BAD_INPUT, FAILED, OK, PARTLY, STOPPED, Outcome, ProgressLine
+from histobridge.cli.output import BAD_INPUT, FAILED, OK, PARTLY, STOPPED, Outcome, ProgressLine, facts
 from histobridge.core.errors import HistoBridgeError, InputError, ProjectError
 from histobridge.core.job import Progress
 from histobridge.core.jobs import JOBS, parse_config
@@ -123,18 +123,13 @@ def _carry_out(project: Project, run: Run, namespace: argparse.Namespace) -> Out
         result = _result(run, line, namespace)
     values: dict[str, Any] = {"verb": run.verb, "project": str(project.path), "run": run.id, "folder": str(run.path)}
     values |= {"status": "finished", "seconds": round(time.monotonic() - began, 2), "result": result}
-    lines = [f"{name.replace('_', ' ')}: {_short(value)}" for name, value in result.items() if name != "problems"]
+    lines = facts({name: value for name, value in result.items() if name != "problems"})
     code = OK
     if run.verb == "add":
         values["adopted"] = _adopt(project, run)
         code = _refused(result)
     lines += [f"refused {p['file']}: {p['problem']}; {p['remedy']}" for p in result.get("problems", ())]
     return Outcome(values, [*lines, f"run {run.id}"], code)
-
-
-def _short(value: Any) -> str:
-    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-    return text if len(text) <= 300 else text[:297] + "..."
 
 
 def _refused(result: dict[str, Any]) -> int:

@@ -107,8 +107,8 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def absolute_paths(config: Config) -> Config:
-    """Make every path absolute, since a worker process has another working folder."""
-    return type(config).model_validate(_absolute(config.model_dump()))
+    """Make every path that was given absolute, since a worker process has another working folder."""
+    return type(config).model_validate(_absolute(config.model_dump(exclude_unset=True)))
 
 
 def _absolute(value: Any) -> Any:

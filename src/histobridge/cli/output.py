@@ -16,6 +16,8 @@ OK, FAILED, BAD_INPUT, PARTLY, STOPPED = 0, 1, 2, 3, 130
 LINE_SECONDS = 5.0
 BAR_SECONDS = 0.1
 BAR_WIDTH = 20
+MOST_SHOWN = 12
+"""Longer lists are told by their length."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,33 @@ def table(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     ]
 
 
+def facts(result: Mapping[str, Any]) -> list[str]:
+    """Lines for what a job returned; long rows of numbers are for `--json`."""
+    lines = []
+    for name, value in result.items():
+        words = name.replace("_", " ")
+        if isinstance(value, Mapping):
+            lines.append(f"{words}: {', '.join(f'{key} {_cell(item)}' for key, item in value.items()) or '-'}")
+        elif not isinstance(value, list | tuple):
+            lines.append(f"{words}: {_cell(value)}")
+        elif value and isinstance(value[0], Mapping):
+            lines += [f"{words}:", *table([_scalars(row) for row in value])]
+        elif len(value) <= MOST_SHOWN:
+            lines.append(f"{words}: {', '.join(map(_cell, value)) or '-'}")
+        else:
+            lines.append(f"{words}: {len(value)} values")
+    return lines
+
+
+def _scalars(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if not isinstance(value, list | tuple | dict)}
+
+
 def _cell(value: Any) -> str:
     if value is None:
         return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
