@@ -3,31 +3,19 @@
 from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from histobridge.core.errors import InputError
-
-if TYPE_CHECKING:
-    import zarr
+from histobridge.core.images.ngff import open_multiscale
+from histobridge.core.images.problem import FileError
 
 Window = tuple[slice, slice]
 
 CHUNK = 512
 SMALLEST = 256
 BLOCK = 4 * CHUNK
-UM_PER_UNIT = {
-    "angstrom": 1e-4,
-    "nanometer": 1e-3,
-    "micrometer": 1.0,
-    "millimeter": 1e3,
-    "centimeter": 1e4,
-    "meter": 1e6,
-    "inch": 25400.0,
-}
-"""µm in one unit of length, by the names that OME-NGFF uses."""
 
 
 class ArrayLike(Protocol):
@@ -106,22 +94,16 @@ class Pyramid:
 
         Raises
         ------
-        InputError
+        FileError
             If it is no OME-Zarr image, or has several planes and no `leading` tells which.
         """
-        group, multiscale = open_multiscale(path)
-        arrays = [_array(group, dataset, path) for dataset in multiscale["datasets"]]
-        shape = arrays[0].shape
+        image = open_multiscale(path)
+        shape = image.arrays[0].shape
         if leading is None and max(shape[:-2], default=1) > 1:
-            raise InputError(f"{path}: expected one 2-D plane, found shape {shape}; add it as a stack, by sections")
+            raise FileError(path, f"has shape {tuple(shape)}, not one 2-D plane", "add it as a stack, by sections")
         index = leading if leading is not None else (0,) * (len(shape) - 2)
-        planes: list[ArrayLike] = [array if array.ndim == 2 else Plane(array, index) for array in arrays]
-        scales = [_scale(multiscale, dataset, len(shape)) for dataset in multiscale["datasets"]]
-        if all(scale is not None for scale in scales):
-            factors = [float(scale[-1] / scales[0][-1]) for scale in scales]
-        else:
-            factors = [shape[-1] / array.shape[-1] for array in arrays]
-        return cls(planes, factors, _sizes_um(multiscale, scales[0]))
+        planes: list[ArrayLike] = [array if array.ndim == 2 else Plane(array, index) for array in image.arrays]
+        return cls(planes, image.factors, image.pixel_sizes_um)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -176,54 +158,6 @@ class Pyramid:
         low, high = np.percentile(pixels, (0.5, 99.5))
         stretched = (pixels - low) * (255 / max(high - low, 1e-6))
         return np.asarray(np.clip(stretched, 0, 255), dtype=np.uint8)
-
-
-def open_multiscale(path: Path | str) -> tuple["zarr.Group", dict[str, Any]]:
-    """Open an OME-Zarr image group and return it with its first `multiscales` entry, or raise `InputError`."""
-    import zarr
-
-    remedy = "give the folder that holds the image's .zattrs or zarr.json"
-    try:
-        group = zarr.open_group(str(path), mode="r")
-    except (FileNotFoundError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: not a readable OME-Zarr group ({error}); {remedy}") from error
-    attributes = dict(group.attrs)
-    ome: dict[str, Any] = attributes.get("ome") or attributes  # type: ignore[assignment]
-    if "bioformats2raw.layout" in ome and "0" in group:
-        return open_multiscale(f"{path}/0")
-    if not ome.get("multiscales"):
-        found = "a plate" if "plate" in ome else "a Zarr group without `multiscales`"
-        raise InputError(f"{path}: expected an OME-Zarr image, found {found}; {remedy}")
-    return group, ome["multiscales"][0]
-
-
-def _array(group: "zarr.Group", dataset: dict[str, Any], path: Path | str) -> Any:
-    """Open one level."""
-    import zarr
-
-    array = group.get(dataset["path"])
-    if not isinstance(array, zarr.Array) or array.ndim < 2:
-        raise InputError(f"{path}: level {dataset['path']!r} is missing or has no rows and columns; copy it again")
-    return array
-
-
-def _scale(multiscale: dict[str, Any], dataset: dict[str, Any], ndim: int) -> Any:
-    """Return the size of a pixel along each axis, in the units of the axes; none if not stated."""
-    steps = [*dataset.get("coordinateTransformations", ()), *multiscale.get("coordinateTransformations", ())]
-    scales = [step["scale"] for step in steps if step.get("type") == "scale" and len(step.get("scale", ())) == ndim]
-    return np.prod(scales, axis=0) if scales else None
-
-
-def _sizes_um(multiscale: dict[str, Any], scale: Any) -> tuple[float, float] | None:
-    """Return (height, width) of a pixel in µm; none where scale or unit is not stated."""
-    axes = multiscale.get("axes", ())
-    if scale is None or len(axes) != len(scale):
-        return None
-    units = [axis.get("unit") if isinstance(axis, dict) else None for axis in axes[-2:]]
-    if any(unit not in UM_PER_UNIT for unit in units):
-        return None
-    height, width = (float(size) * UM_PER_UNIT[str(unit)] for size, unit in zip(scale[-2:], units, strict=True))
-    return (height, width) if height > 0 and width > 0 else None
 
 
 def write_pyramid(folder: Path, image: ArrayLike, pixel_size_um: float | None, *, labels: bool = False) -> None:

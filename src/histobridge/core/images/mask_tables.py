@@ -1,0 +1,138 @@
+"""What the values of a mask file mean, told from the values and the class table."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from histobridge.core.images.problem import FileError
+from histobridge.core.manifest import IGNORE, ClassSpec
+
+Counts = Mapping[int, int]
+Table = dict[int, int]
+
+LOW, HIGH = 64, 191
+"""Grey levels that part 0, 127 and 255; strays of compression and editing lie nearer to one of them."""
+
+NEAR = 8
+"""Grey values this close to 127.5 or 255 count as meant."""
+
+MEANT = 0.9
+"""Share of the pixels over background that must be meant."""
+
+
+def label_table(path: Path, counts: Counts, classes: Sequence[ClassSpec], mask_values: Mapping[int, int]) -> Table:
+    """Tell what the values of a label map mean.
+
+    Parameters
+    ----------
+    path : Path
+        For messages.
+    counts : mapping of int to int
+        Value -> number of pixels.
+    classes : sequence of ClassSpec
+    mask_values : mapping of int to int
+        Value -> class value, given by the user; empty: told from `counts`.
+
+    Returns
+    -------
+    dict
+        Value -> 0, a class value, or 255 for unlabelled.
+
+    Raises
+    ------
+    FileError
+        If a value is no class, or if it stays open which class is meant.
+    """
+    known = {0, IGNORE, *(spec.value for spec in classes)}
+    if mask_values:
+        return _given_table(path, counts, known, mask_values)
+    if _is_wide(counts):
+        narrow = label_table(path, {value // 257: count for value, count in counts.items()}, classes, mask_values)
+        return {257 * value: meaning for value, meaning in narrow.items()}
+    if {value for value in counts if value} == {IGNORE}:
+        if len(classes) == 1:
+            return {0: 0, IGNORE: classes[0].value}
+        found = f"has only the values {_listed(counts)}, which may be any of {_named(classes)}"
+        remedy = f"end its name on the class, such as -{classes[0].name}, or say `mask_values`"
+        raise FileError(path, found, remedy if classes else "add a class to the project")
+    if known.issuperset(counts):
+        return {value: value for value in counts}
+    if not known.intersection(range(1, LOW)).intersection(counts) and _has_three_levels(counts):
+        return pair_table(path, counts, classes)
+    unknown = [value for value in counts if value not in known]
+    found = f"has values that are no class: {_listed(unknown)} (classes: {_named(classes)})"
+    raise FileError(path, found, "say what they mean in `mask_values`, or add a class with that value")
+
+
+def _given_table(path: Path, counts: Counts, known: set[int], mask_values: Mapping[int, int]) -> Table:
+    """Check the user's table against the file and the classes."""
+    table = {0: 0, **mask_values}
+    unknown = [value for value in counts if value not in table]
+    if unknown:
+        found = f"has values that `mask_values` does not name: {_listed(unknown)}"
+        raise FileError(path, found, "add them to `mask_values`, with 0 for background or 255 for unlabelled")
+    wrong = sorted({meaning for meaning in table.values() if meaning not in known})
+    if wrong:
+        found = f"`mask_values` leads to {_listed(wrong)}, which are no classes of the project in this domain"
+        raise FileError(path, found, "add a class with that value, or change `mask_values`")
+    return table
+
+
+def pair_table(path: Path, counts: Counts, classes: Sequence[ClassSpec]) -> Table:
+    """Tell what the values of a 0/127/255 file mean, see `pair_of`; stray values go to the nearest of the three."""
+    if _is_wide(counts):
+        narrow = pair_table(path, {value // 257: count for value, count in counts.items()}, classes)
+        return {257 * value: meaning for value, meaning in narrow.items()}
+    if not _has_three_levels(counts):
+        raise FileError(path, f"should hold 0, 127 and 255, but has {_listed(counts)}", "save it as a label map")
+    inner, outer = pair_of(path, classes)
+    return {value: 0 if value < LOW else outer if value < HIGH else inner for value in counts}
+
+
+def pair_of(path: Path, classes: Sequence[ClassSpec]) -> tuple[int, int]:
+    """Return the class values of 255 and of 127: a class and the one it lies inside of, else the first two.
+
+    Source: AxonDeepSeg writes axons as 255 and myelin as 127.
+    """
+    values = {spec.name: spec.value for spec in classes}
+    nested = [(spec.value, values[spec.inside]) for spec in classes if spec.inside in values]
+    if nested:
+        return nested[0]
+    if len(classes) < 2:
+        found = f"is a 0/127/255 file of two classes, the project has {_named(classes) or 'none'}"
+        raise FileError(path, found, "add the other class, or say `mask_values`")
+    return classes[0].value, classes[1].value
+
+
+def binary_table(path: Path, counts: Counts, value: int) -> Table:
+    """Tell which values of a binary file are the class `value`: the one beside 0, or those from 128 on."""
+    top = 65535 if max(counts) > 255 else 255
+    if len(counts) <= 2 and min(counts) == 0:
+        return {stored: value if stored else 0 for stored in counts}
+    clear = sum(count for stored, count in counts.items() if min(stored, top - stored) <= NEAR * top // 255)
+    if clear < MEANT * sum(counts.values()):
+        found = f"should hold one class as 0 and 255, but has {_listed(counts)}"
+        raise FileError(path, found, "save it as black and white, or rename it if it is a label map")
+    return {stored: value if 2 * stored > top else 0 for stored in counts}
+
+
+def _is_wide(counts: Counts) -> bool:
+    """Whether 8 bit values were spread over 16 bit."""
+    return max(counts) > 255 and all(value % 257 == 0 for value in counts)
+
+
+def _has_three_levels(counts: Counts) -> bool:
+    """Whether nearly all that is not background is close to 127 or 255."""
+    over = {value: count for value, count in counts.items() if value > NEAR}
+    meant = sum(count for value, count in over.items() if abs(value - 127.5) <= NEAR or 255 - NEAR <= value <= 255)
+    return meant >= MEANT * sum(over.values()) and max(counts) <= 255
+
+
+def _listed(values: Mapping[int, int] | Sequence[int]) -> str:
+    """Write values, the first ten of them."""
+    ordered = sorted(values)
+    more = f" and {len(ordered) - 10} more" if len(ordered) > 10 else ""
+    return ", ".join(map(str, ordered[:10])) + more
+
+
+def _named(classes: Sequence[ClassSpec]) -> str:
+    return ", ".join(f"{spec.value} {spec.name}" for spec in classes)
