@@ -1,6 +1,7 @@
 """The verb `doctor`: what this machine has and lacks, and what to do about it."""
 
 import argparse
+import contextlib
 import os
 import platform
 import shutil
@@ -141,13 +142,15 @@ def _engine() -> Finding:
     from histobridge.cli.jobs import follow
     from histobridge.core.jobs import parse_config
     from histobridge.core.project import Project
+    from histobridge.engine.client import Engine
 
     began = time.monotonic()
     with TemporaryDirectory(prefix="histobridge-doctor-") as folder:
         project = Project.create(Path(folder) / "project")
         run = project.create_run("selftest", parse_config("selftest", {}))
         try:
-            follow(run, "", lambda _: None)
+            with contextlib.closing(Engine()) as engine:
+                follow(run, engine, lambda _: None)
         except HistoBridgeError as error:
             return Finding("engine", False, str(error), "jobs still run in this process, without --engine")
     return Finding("engine", True, f"a job went to a worker process and back in {time.monotonic() - began:.1f} s")

@@ -17,7 +17,8 @@ from histobridge.core.job import Progress
 from histobridge.core.jobs import JOBS, parse_config
 from histobridge.core.perform import CancelledError, perform
 from histobridge.core.project import Project
-from histobridge.core.runs import Run, RunState
+from histobridge.core.runs import Run
+from histobridge.engine.client import Engine
 
 POLL_SECONDS = 0.2
 LOST_SECONDS = 60.0
@@ -89,24 +90,15 @@ def resume(namespace: argparse.Namespace) -> Outcome:
 def cancel(namespace: argparse.Namespace) -> Outcome:
     """Ask a run to stop, and wait until it has."""
     run = Project.open(Path(namespace.project)).run(namespace.run)
-    state = run.state()
-    if state.status == "running":
-        run.request_cancel()
-        state = _wait_for_end(run)
-    elif not state.ended:
-        run.write_state(state.model_copy(update={"status": "cancelled", "message": "stopped before it ran"}))
-        state = run.state()
-    values = {"verb": "cancel", "run": run.id, "status": state.status, "resume": resume_command(run)}
-    if not state.ended:
-        raise RunError(f"run {run.id} has not stopped within {CANCEL_SECONDS:.0f} s; it stops at its next step", run)
-    return Outcome(values, [f"run {run.id} is {state.status}; resume it with: {resume_command(run)}"])
-
-
-def _wait_for_end(run: Run) -> RunState:
+    Engine().cancel(run)
     deadline = time.monotonic() + CANCEL_SECONDS
-    while (state := run.state()).status == "running" and time.monotonic() < deadline:
+    while not (state := run.state()).ended and state.status != "interrupted" and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
-    return state
+    if state.status == "running":
+        raise RunError(f"run {run.id} has not stopped within {CANCEL_SECONDS:.0f} s; it stops at its next step", run)
+    again = "" if state.status == "finished" else resume_command(run)
+    values = {"verb": "cancel", "run": run.id, "status": state.status, "resume": again}
+    return Outcome(values, [f"run {run.id} is {state.status}" + (f"; go on with: {again}" if again else "")])
 
 
 def resume_command(run: Run) -> str:
@@ -119,7 +111,7 @@ def _carry_out(project: Project, run: Run, namespace: argparse.Namespace) -> Out
     began = time.monotonic()
     line = ProgressLine(JOBS[run.verb].title)
     # A library that prints must not spoil the one JSON object on stdout.
-    with contextlib.redirect_stdout(sys.stderr), contextlib.closing(line), _ctrl_c(run):
+    with contextlib.redirect_stdout(sys.stderr), contextlib.closing(line):
         result = _result(run, line, namespace)
     values: dict[str, Any] = {"verb": run.verb, "project": str(project.path), "run": run.id, "folder": str(run.path)}
     values |= {"status": "finished", "seconds": round(time.monotonic() - began, 2), "result": result}
@@ -152,9 +144,11 @@ def _adopt(project: Project, run: Run) -> list[str]:
 def _result(run: Run, watch: Callable[[Progress], object], namespace: argparse.Namespace) -> dict[str, Any]:
     """Perform the run and return its result, every failure told as one sentence."""
     try:
-        if namespace.engine or namespace.scheduler:
-            return follow(run, namespace.scheduler, watch)
-        return perform(run, watch)
+        if not (namespace.engine or namespace.scheduler):
+            with _ctrl_c(run.request_cancel):
+                return perform(run, watch)
+        with contextlib.closing(Engine(namespace.scheduler)) as engine, _ctrl_c(lambda: engine.cancel(run)):
+            return follow(run, engine, watch)
     except (CancelledError, KeyboardInterrupt) as error:
         raise RunError(f"stopped; go on with: {resume_command(run)}", run, STOPPED) from error
     except RunError:
@@ -168,24 +162,16 @@ def _result(run: Run, watch: Callable[[Progress], object], namespace: argparse.N
         raise RunError(message, run) from error
 
 
-def follow(run: Run, address: str, watch: Callable[[Progress], object]) -> dict[str, Any]:
+def follow(run: Run, engine: Engine, watch: Callable[[Progress], object]) -> dict[str, Any]:
     """Hand the run to the engine and report what its folder says until it has ended."""
-    from histobridge.engine.client import Engine
-
-    before = run.state()
-    engine = Engine(address)
-    try:
-        engine.submit(run)
-        lost_since = None
-        # A resumed run still shows how it ended the time before, until a worker takes it up.
-        while not (state := run.state()).ended or (state == before and before.status != "finished"):
-            watch(Progress(state.step, state.total, state.message, state.metrics))
-            lost_since = (lost_since or time.monotonic()) if state.status == "interrupted" else None
-            if lost_since and time.monotonic() - lost_since > LOST_SECONDS:
-                raise RunError(f"{state.message}; go on with: {resume_command(run)}", run)
-            time.sleep(POLL_SECONDS)
-    finally:
-        engine.close()
+    engine.submit(run)
+    lost_since = None
+    while not (state := run.state()).ended:
+        watch(Progress(state.step, state.total, state.message, state.metrics))
+        lost_since = (lost_since or time.monotonic()) if state.status == "interrupted" else None
+        if lost_since and time.monotonic() - lost_since > LOST_SECONDS:
+            raise RunError(f"{state.message}; go on with: {resume_command(run)}", run)
+        time.sleep(POLL_SECONDS)
     if state.status == "cancelled":
         raise CancelledError(state.message)
     if state.status == "failed":
@@ -194,13 +180,13 @@ def follow(run: Run, address: str, watch: Callable[[Progress], object]) -> dict[
 
 
 @contextlib.contextmanager
-def _ctrl_c(run: Run) -> Iterator[None]:
+def _ctrl_c(stop: Callable[[], object]) -> Iterator[None]:
     """Let the first Ctrl-C stop the job between two steps, so that its checkpoint is whole; the second is at once."""
 
     def ask(*_: object) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.stderr.write("\nstopping at the next step; Ctrl-C again stops at once\n")
-        run.request_cancel()
+        stop()
 
     before = signal.signal(signal.SIGINT, ask)
     try:
