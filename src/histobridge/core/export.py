@@ -1,0 +1,158 @@
+"""Write masks where other programs read them: the job `export`."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from histobridge.core.config import ExportConfig
+from histobridge.core.errors import InputError, ProjectError
+from histobridge.core.export_maps import png_names, tiff_names, write_png_maps, write_tiff_maps
+from histobridge.core.export_publish import recover, remove, taken
+from histobridge.core.export_staging import FIBRE_PIXELS, ExportItem, FinalLabels, proposal_run_of, stage_final
+from histobridge.core.export_zarr import write_ome_zarr, zarr_names
+from histobridge.core.files import read_json, write_json
+from histobridge.core.job import Job, Progress
+from histobridge.core.manifest import ImageRecord
+from histobridge.core.project import Project
+from histobridge.core.provenance import provenance
+from histobridge.core.runs import Run
+
+CLASS_TABLE = "classes.json"
+
+
+class _Write(Protocol):
+    """Write one image in one format, read it back, and return the files, the main one first."""
+
+    def __call__(self, item: ExportItem, out: Path, *, replace: bool) -> list[Path]: ...
+
+
+WRITERS: dict[str, _Write] = {"ome-zarr": write_ome_zarr, "png": write_png_maps, "tiff": write_tiff_maps}
+NAMES = {"ome-zarr": zarr_names, "png": png_names, "tiff": tiff_names}
+
+
+def export_labels(project: Project, run: Run, config: ExportConfig) -> Job[dict[str, Any]]:
+    """Export the labels of images: what was reviewed, and the active proposal elsewhere.
+
+    Each file is built under a temporary name, read back, compared with what was meant, synced, and only then renamed;
+    a crash leaves the old one or none. Memory does not grow with the image, except that fibres are numbered only up to
+    `FIBRE_PIXELS`, and a PNG is read back at one byte a pixel.
+
+    Parameters
+    ----------
+    project : Project
+    run : Run
+        Holds the merged labels while the export runs.
+    config : ExportConfig
+        A relative `out` lies in the project folder.
+
+    Yields
+    ------
+    Progress
+
+    Returns
+    -------
+    dict
+        ``written``: for each image and format ``image``, ``path``, ``files``, ``format``, ``identical`` (True: it was
+        read back and compared), ``reviewed_fraction``. ``notes``: what the user should know. ``out``: the folder.
+
+    Raises
+    ------
+    InputError
+        If an image has nothing to export, or a name is in use and `config.replace` is off; then nothing was written.
+    ReadBackError
+        If a file reads back differently; it is not under its name then.
+    """
+    records = _wanted(project, config)
+    out = project.path / config.out
+    _prepare(out, project, config, records)
+    scratch = run.path / "scratch"
+    written: list[dict[str, Any]] = []
+    notes: list[str] = []
+    try:
+        for index, record in enumerate(records):
+            labels = yield from _staged(project, record, scratch, (index, len(records)))
+            notes += _notes(record, labels)
+            image = project.pixels(record.id).levels[0]
+            item = ExportItem(record, image, project.classes, labels, provenance(project, run, record, labels))
+            for position, name in enumerate(config.formats):
+                share = 0.2 + 0.8 * position / len(config.formats)
+                yield Progress(round(1000 * (index + share)), 1000 * len(records), f"writing {record.id} as {name}")
+                files = WRITERS[name](item, out, replace=config.replace)
+                for stale in {out / file for file in NAMES[name](record.id)} - set(files):
+                    remove(stale)
+                written.append(_entry(record, name, files, labels))
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return {"written": written, "notes": notes, "out": str(out)}
+
+
+def _wanted(project: Project, config: ExportConfig) -> list[ImageRecord]:
+    """Images to export; raise if one that was named, or all, have neither labels nor a proposal."""
+    if not config.formats:
+        raise InputError("no format was chosen; expected at least one of " + ", ".join(WRITERS))
+    named = [project.image(image_id) for image_id in config.images]
+    records = [
+        record
+        for record in named or project.images(config.domain)
+        if project.labels(record.id).exists or proposal_run_of(project, record)
+    ]
+    missing = [record.id for record in named if record not in records]
+    if missing:
+        raise InputError(f"image {missing[0]} has neither labels nor a proposal; propose labels for it first")
+    if not records:
+        raise ProjectError(f"no image of the {config.domain} has labels or proposals yet; propose labels first")
+    return records
+
+
+def _prepare(out: Path, project: Project, config: ExportConfig, records: list[ImageRecord]) -> None:
+    """Make the folder, clear up after dead exports, refuse names in use, write the class table."""
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file; give a folder to export to")
+    out.mkdir(parents=True, exist_ok=True)
+    recover(out)
+    finals = [out / name for record in records for form in config.formats for name in NAMES[form](record.id)]
+    used = [final for final in finals if final.exists()]
+    if used and not config.replace:
+        raise taken(used[0])
+    if set(config.formats) & {"png", "tiff"}:
+        table = {
+            "classes": [spec.model_dump(mode="json") for spec in project.classes],
+            "states": {"0": "model", "1": "accepted", "2": "corrected", "3": "ignore"},
+        }
+        path = out / CLASS_TABLE
+        if path.exists() and not config.replace and read_json(path) != table:
+            raise taken(path)
+        write_json(path, table)
+
+
+def _staged(project: Project, record: ImageRecord, scratch: Path, part: tuple[int, int]) -> Job[FinalLabels]:
+    """Merge labels and proposal, with progress as the first fifth of part ``i`` of ``n``."""
+    staging = stage_final(project, record, scratch)
+    while True:
+        try:
+            done = next(staging)
+        except StopIteration as stop:
+            labels: FinalLabels = stop.value
+            return labels
+        yield Progress(round(1000 * (part[0] + 0.2 * done)), 1000 * part[1], f"merging the labels of {record.id}")
+
+
+def _notes(record: ImageRecord, labels: FinalLabels) -> Iterator[str]:
+    if labels.fibres is None:
+        yield f"{record.id}: no fibres, since the image has more than {FIBRE_PIXELS / 1e6:.0f} million pixels"
+    if record.pixel_size_um is None:
+        yield f"{record.id}: exported without pixel size, since none is known"
+    if not labels.proposal_run and labels.reviewed_fraction < 1:
+        yield f"{record.id}: {1 - labels.reviewed_fraction:.1%} neither reviewed nor proposed; background there"
+
+
+def _entry(record: ImageRecord, name: str, files: list[Path], labels: FinalLabels) -> dict[str, Any]:
+    return {
+        "image": record.id,
+        "format": name,
+        "path": str(files[0]),
+        "files": [str(file) for file in files],
+        "identical": True,
+        "reviewed_fraction": labels.reviewed_fraction,
+    }
