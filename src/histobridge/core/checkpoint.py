@@ -88,5 +88,5 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, to
     state: dict[int, dict[str, torch.Tensor]] = {}
     for name, tensor in tensors.items():
         number, moment = name.split(".", 1)
-        state.setdefault(int(number), {})[moment] = tensor
+        state.setdefault(int(number), {})[moment] = tensor.clone()
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -1,11 +1,11 @@
 """What is known of a trained segmenter; readable without torch."""
 
 from importlib.metadata import version
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, PositiveFloat
+from pydantic import Field, PositiveFloat, model_validator
 
 from histobridge.core.config import Config, Domain
 from histobridge.core.manifest import IGNORE
@@ -56,6 +56,12 @@ class ModelCard(Config):
 
     weights_sha256: str = ""
     """Of `model.safetensors`; written when saved, checked when loaded."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if len(set(self.values)) != len(self.classes) or not set(self.values) <= set(range(1, IGNORE)):
+            raise ValueError(f"expected values of 1 to 254, one a class {self.classes}, found values {self.values}")
+        return self
 
     def to_channels(self, classes: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Turn label values into channels; values the segmenter does not know become unlabelled."""

@@ -16,7 +16,7 @@ Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 """Image (N, 1, Y, X) float32, labels (N, Y, X) int64, weight (N, Y, X) float32."""
 Look = Callable[[NDArray[np.float32], np.random.Generator], NDArray[np.float32]]
 PLACES_KEPT = 50_000
-DRAWS = 20
+DRAWS = 100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,7 +105,7 @@ class CropSampler:
             Image (N, 1, Y, X) float32 in [-1, 1], labels (N, Y, X) int64 with 255 unlabelled, weight (N, Y, X).
         """
         while True:
-            crops = [self._draw_varied(around_foreground=number % 2 == 0) for number in range(size)]
+            crops = [self._draw(around_foreground=number % 2 == 0) for number in range(size)]
             image, labels, weight = (np.stack(arrays) for arrays in zip(*crops, strict=True))
             yield (
                 torch.from_numpy(image[:, None]).float(),
@@ -121,27 +121,27 @@ class CropSampler:
         """Go on from a state that `state` returned."""
         self._rng.bit_generator.state = state
 
-    def _draw_varied(self, *, around_foreground: bool) -> Crop:
-        """Draw until a crop has more than one grey value; nothing can be learned from the others."""
-        for _ in range(DRAWS):
-            crop = self._draw(around_foreground=around_foreground)
-            if np.ptp(crop[0]) > 0:
-                break
-        return crop
-
     def _draw(self, *, around_foreground: bool) -> Crop:
         rng = self._rng
         around = around_foreground and self._foreground
         places = self._foreground[rng.integers(len(self._foreground))] if around else self._anywhere
-        field_number, place = places.draw(rng)
-        side = max(2, round(self._crop_px / draw_zoom(self._augmentation, rng)))
-        image, labels, weight = _cut(self._fields[field_number], place, side, rng)
+        image, labels, weight = self._cut_varied(places)
         if self._look is not None:
             image = self._look(image, rng)
-        crop = resize_crop((image, labels, weight), self._crop_px)
+        image, labels, weight = resize_crop((image, labels, weight), self._crop_px)
         if self._augmentation > 0:
-            image, labels, weight = flip_crop(crop, rng)
-            crop = change_look(image, self._augmentation, rng), labels, weight
+            image, labels, weight = flip_crop((image, labels, weight), rng)
+            image = change_look(image, self._augmentation, rng)
+        return image, labels, weight
+
+    def _cut_varied(self, places: "_Places") -> Crop:
+        """Cut until a crop has more than one grey value; nothing can be learned from the others."""
+        for _ in range(DRAWS):
+            number, place = places.draw(self._rng)
+            side = max(2, round(self._crop_px / draw_zoom(self._augmentation, self._rng)))
+            crop = _cut(self._fields[number], place, side, self._rng)
+            if np.ptp(crop[0]) > 0:
+                break
         return crop
 
 
