@@ -164,7 +164,7 @@ def test_a_folder_without_project_ends_with_2(tmp_path, call):
 
 
 def test_an_unknown_verb_ends_with_2_and_names_the_verbs(capsys):
-    assert main(["trian"]) == 2
+    assert main(["learn"]) == 2
     captured = capsys.readouterr()
     assert "train-segmenter" in captured.err
     assert captured.out == ""

@@ -89,6 +89,13 @@ def test_window_code_imports_what_the_app_extra_names():
     assert used - {canonical(requirement) for requirement in PROJECT["dependencies"]} == declared
 
 
+def test_tests_and_benchmarks_import_what_the_extras_name():
+    declared = {canonical(r) for group in PROJECT["optional-dependencies"].values() for r in group}
+    declared |= {canonical(requirement) for requirement in PROJECT["dependencies"]}
+    tools = {"conftest", "importlinter", *(file.stem for file in (ROOT / "tests").rglob("*.py"))}
+    assert not distributions_of(imported("tests", "benchmarks") - tools) - declared
+
+
 def test_an_upper_bound_gives_its_reason_on_its_line():
     lines = (ROOT / "pyproject.toml").read_text(encoding="utf-8").splitlines()
     bounds = [line for line in lines if re.search(r'"[\w\[\],-]+.*(<|==|~=|!=).*"', line)]

@@ -19,7 +19,7 @@ from histobridge.cli.output import FAILED, OK, Outcome
 from histobridge.core.errors import HistoBridgeError
 
 NEEDED = ("numpy", "torch", "monai", "zarr", "dask", "distributed", "pydantic", "scikit-image", "safetensors")
-WINDOW = ("napari", "qtpy", "magicgui", "superqt")
+WINDOW = ("napari", "qtpy")
 FREE_GB, MEMORY_GB = 5.0, 4.0
 
 
