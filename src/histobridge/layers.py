@@ -1,7 +1,6 @@
 """Project arrays <-> napari layers: the only file that writes to the viewer, and it touches only its own layers."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,30 +15,6 @@ if TYPE_CHECKING:
 IGNORED_COLOR = "#999999"
 OPACITY = 0.45
 BRUSHES = (1, 2, 3, 5, 7, 10, 14, 20, 28, 40, 56, 80)
-
-
-@dataclass(frozen=True, slots=True)
-class LayerPixels:
-    """An open layer of the user's, as far as an import wants to know.
-
-    Parameters
-    ----------
-    name : str
-    image : array-like
-        (Y, X), (Z, Y, X) or (Y, X, RGB); perhaps lazy.
-    labels : array-like or None
-        Of the same size.
-    pixel_size_um : float or None
-        None when the layer's scale has no unit of length.
-    subject : str
-        Animal or patient, if the layer says so.
-    """
-
-    name: str
-    image: Any
-    labels: Any
-    pixel_size_um: float | None
-    subject: str = ""
 
 
 class Canvas:
@@ -78,7 +53,7 @@ class Canvas:
         contrast : tuple of float
             Black and white in grey values.
         """
-        if self._shown == (key, pixel_size_um) and self._alive(self.image):
+        if self.shows(key, pixel_size_um):
             return
         self.remove("image")
         scale = (pixel_size_um or 1.0,) * 2
@@ -97,9 +72,13 @@ class Canvas:
         bar = self._viewer.canvas.overlays.scale_bar
         bar.visible = True
 
+    def shows(self, key: object, pixel_size_um: float | None) -> bool:
+        """Whether the image of this key is on the canvas, at this pixel size."""
+        return self._shown == (key, pixel_size_um) and self._alive(self.image)
+
     def show_labels(
         self, classes: NDArray[np.uint8], origin: tuple[int, int], pixel_size_um: float | None, editable: bool
-    ) -> "Labels":
+    ) -> bool:
         """Show one tile in the editable layer ``labels``; the layer is reused, its napari history forgotten.
 
         Parameters
@@ -111,12 +90,18 @@ class Canvas:
         pixel_size_um : float or None
         editable : bool
             Whether it can be painted on.
+
+        Returns
+        -------
+        bool
+            Whether the layer is a new one, without keys and callbacks yet.
         """
         size = pixel_size_um or 1.0
         place: dict[str, Any] = {"scale": (size, size), "translate": (origin[0] * size, origin[1] * size)}
         place["units"] = ("um", "um") if pixel_size_um else ("pixel", "pixel")
         layer = self.labels
-        if layer is None or not self._alive(layer):
+        fresh = layer is None or not self._alive(layer)
+        if fresh:
             layer = self._viewer.add_labels(np.array(classes), name="labels", opacity=OPACITY, **place)
             layer.brush_size = 10
             self.labels = layer
@@ -129,7 +114,23 @@ class Canvas:
             layer.mode = mode
         layer.editable = editable
         self._viewer.layers.selection.active = layer
-        return layer
+        return fresh
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether our labels layer is in the viewer."""
+        return self._alive(self.labels)
+
+    def painted(self) -> NDArray[np.uint8] | None:
+        """Return the pixels of the labels layer, not a copy; none if there is no such layer."""
+        return self.labels.data if self.labels is not None else None
+
+    def when_painted(self, stroke: Callable[[], object], label: Callable[[int], object]) -> None:
+        """Tell of every finished edit, perhaps before its pixels changed, and of every change of the brush's class."""
+        layer = self.labels
+        if layer is not None:
+            layer.events.paint.connect(lambda _: stroke())
+            layer.events.selected_label.connect(lambda _: label(layer.selected_label))
 
     def replace_labels(self, classes: NDArray[np.uint8]) -> None:
         """Show other classes in the same tile, as after an undo."""
@@ -241,17 +242,11 @@ class Canvas:
 
         return [layer for layer in self._viewer.layers if isinstance(layer, Image) and layer is not self.image]
 
-    def take(self, layer: "Image") -> "LayerPixels":
-        """Say what there is to import in an image layer; nothing is read yet."""
+    def open_masks(self) -> list["Labels"]:
+        """Return the user's labels layers, bottom first."""
         from napari.layers import Labels
 
-        image = layer.data[0] if layer.multiscale else layer.data
-        shape = image.shape[:-1] if layer.rgb else image.shape
-        masks = [other for other in self._viewer.layers if isinstance(other, Labels) and other is not self.labels]
-        fitting = [mask.data for mask in masks if not mask.multiscale and mask.data.shape == shape]
-        said = layer.metadata.get("histobridge", {})
-        size = said.get("pixel_size_um") or _um(layer.scale[-1], layer.units[-1])
-        return LayerPixels(layer.name, image, fitting[-1] if fitting else None, size, said.get("subject", ""))
+        return [layer for layer in self._viewer.layers if isinstance(layer, Labels) and layer is not self.labels]
 
     # -- remove ----------------------------------------------------------------------------------------------------
 
@@ -271,10 +266,3 @@ class Canvas:
 
     def _alive(self, layer: "Layer | None") -> bool:
         return layer is not None and any(layer is known for known in self._viewer.layers)
-
-
-def _um(size: float, unit: Any) -> float | None:
-    """Turn the scale of a layer into µm; none if its unit is pixels."""
-    if not unit.is_compatible_with("um"):
-        return None
-    return float((size * unit).to("um").magnitude)

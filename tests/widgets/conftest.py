@@ -18,6 +18,9 @@ class FakeEngine:
         self.cancelled.append(run.id)
         run.request_cancel()
 
+    def reattach(self, project):
+        return []
+
     def close(self):
         self.closed = True
 
@@ -60,5 +63,3 @@ def make_window(make_napari_viewer, engine):
         return viewer, window
 
     return make
-
-

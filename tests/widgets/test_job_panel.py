@@ -3,8 +3,8 @@
 import time
 
 import pytest
-from conftest import say
 
+from conftest import say
 from histobridge.core.config import MatchConfig
 from histobridge.core.runs import RunState
 from histobridge.widgets.job_panel import DetailsDialog, time_left
@@ -19,7 +19,7 @@ def job(make_window, sample):
 
 
 def test_a_submitted_job_waits_then_shows_its_progress(job, engine, qtbot):
-    window, run, row = job
+    _, run, row = job
     assert engine.submitted == [run.id]
     assert row.message.text() == "waiting for its turn"
     say(run, "running", step=3, total=10, message="looking", started=time.time() - 6)

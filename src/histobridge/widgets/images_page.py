@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QFileDialog, QMenu, QToolButton, QWidget
 
@@ -10,8 +11,12 @@ from histobridge.widgets.class_table import ClassTable
 from histobridge.widgets.form import ConfigForm, Fold
 from histobridge.widgets.image_list import ImageList
 from histobridge.widgets.incoming import sample_files, save_layers
+from histobridge.widgets.open_layers import take
 from histobridge.widgets.page import WARNING_STYLE, Note, Page, button, heading, row
 from histobridge.widgets.session import Followed
+
+if TYPE_CHECKING:
+    from napari.layers import Image
 
 NAMES: dict[Domain, str] = {"source": "Source: with labels", "target": "Target: labels wanted"}
 
@@ -30,7 +35,9 @@ class ImagesPage(Page):
             self.body.addWidget(heading(name))
             made = ImageList(self.session, domain)
             made.dropped.connect(lambda paths, domain=domain: self.add_files(domain, paths))
-            made.opened.connect(lambda image_id, domain=domain: self.go("review", domain=domain, image=image_id))
+            made.opened.connect(
+                lambda image_id, domain=domain: self.go("review", domain=domain, image=image_id, tile="")
+            )
             self.lists[domain], self.empty[domain] = made, Note()
             self.body.addWidget(self.empty[domain])
             self.body.addWidget(made)
@@ -116,12 +123,12 @@ class ImagesPage(Page):
         if menu.isEmpty():
             menu.addAction("No image layer is open").setEnabled(False)
 
-    def add_layer(self, domain: Domain, layer: object) -> None:
+    def add_layer(self, domain: Domain, layer: "Image") -> None:
         """Import an image layer, with a labels layer of the same size as its labels."""
         project, config = self.session.project, self.form.config()
         if project is None or config is None:
             return
-        taken = self.canvas.take(layer)
+        taken = take(layer, self.canvas.open_masks())
         known = config.model_copy(update={"domain": domain})
         self.session.later(lambda: save_layers(project.path / "incoming", taken, known), self._add_written)
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histobridge.core.config import AddImagesConfig
-from histobridge.layers import LayerPixels
+from histobridge.widgets.open_layers import LayerPixels
 
 FIELDS, SIDE = 3, 256
 

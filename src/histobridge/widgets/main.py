@@ -36,6 +36,10 @@ class HistoBridge(QWidget):
         Runs the jobs; made on first use if not given.
     """
 
+    # Qt sends the first events before the constructor is through.
+    _docked = False
+    _main_window: QWidget | None = None
+
     def __init__(self, napari_viewer: "napari.viewer.Viewer", engine: "Engine | None" = None):
         super().__init__()
         self.setMinimumWidth(340)
@@ -43,7 +47,6 @@ class HistoBridge(QWidget):
         self.session = session = Session(engine)
         self.canvas = Canvas(napari_viewer)
         self._pages: dict[str, Page] = {}
-        self._docked = self._main_window = None
         self.project_bar = ProjectBar(session)
         self.step_bar = StepBar(session, self.go)
         self.scroll = QScrollArea()

@@ -59,6 +59,7 @@ class Session(QObject):
         self.remembered = Remembered()
         self.followed: dict[str, Followed] = {}
         self.closers: list[Callable[[], object]] = []
+        self.flushers: list[Callable[[], object]] = []
         self._engine = engine
         self._manifest_stamp = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="histobridge-window")
@@ -87,6 +88,8 @@ class Session(QObject):
         self.project.refresh()
         self.followed = {}
         self.poll(first=True)
+        if self.running():
+            self.engine.reattach(self.project)
         self.project_changed.emit()
 
     def close_project(self) -> None:

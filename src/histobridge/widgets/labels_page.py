@@ -1,0 +1,109 @@
+"""Page 4: propose labels for the target images."""
+
+from typing import Any
+
+from qtpy.QtWidgets import QComboBox, QLabel
+
+from histobridge.core.config import ProposeConfig
+from histobridge.widgets.cost import estimate
+from histobridge.widgets.form import ConfigForm
+from histobridge.widgets.page import Note, Page, button, heading, row
+
+
+class LabelsPage(Page):
+    """Choose a route and a translator, propose, see the result."""
+
+    title = "Labels"
+
+    def build(self) -> None:
+        self.form = ConfigForm(ProposeConfig(), main=("route",), hidden=("translator", "matching"))
+        self.translator = QComboBox()
+        self.translator.setToolTip("What gives images the look of the other modality (page Translate)")
+        self.translator.currentIndexChanged.connect(lambda _: self._remember())
+        self.form.changed.connect(self._price)
+        self.body.addWidget(self.form)
+        self.translator_row = row(QLabel("Translator"), self.translator)
+        self.body.addWidget(self.translator_row)
+        self.cost = Note()
+        self.body.addWidget(self.cost)
+        self.start_button = button("Propose labels", self.start, primary=True)
+        self.body.addWidget(self.start_button)
+        self.result_heading, self.result = heading("Newest proposal"), Note()
+        self.show_button = button("Show", lambda: self.go("review", domain="target"), "Open the proposal in Review")
+        for widget in (self.result_heading, self.result, row(self.show_button)):
+            self.body.addWidget(widget)
+
+    def refresh(self) -> None:
+        project = self.session.project
+        if project is None:
+            return
+        count = len(project.images("target"))
+        self.intro.say(f"Propose labels for {count} target image(s), which you then correct in Review.")
+        matched = self.session.newest("match", status="finished") is not None
+        self.missing.say("" if matched else "The domains are not matched yet. Do that on the Match page first.")
+        proposing = any(item.verb == "propose" for item in self.session.running())
+        self.start_button.setEnabled(matched and count > 0 and not proposing)
+        self._fill_translators()
+        self._price()
+        newest = self.session.newest("propose", status="finished")
+        for widget in (self.result_heading, self.show_button):
+            widget.setVisible(newest is not None)
+        self.result.say(self._words(newest.run.id, newest.state.result) if newest else "")
+
+    def _fill_translators(self) -> None:
+        """Offer what needs no training and every translator that was trained."""
+        project = self.session.project
+        assert project is not None
+        trained = [
+            item
+            for item in self.session.followed.values()
+            if item.verb == "train-translator" and item.state.status == "finished"
+        ]
+        wanted = self.session.remembered.place(project.path).get("translator") or (
+            trained[-1].run.id if trained else "instant"
+        )
+        self.translator.blockSignals(True)
+        self.translator.clear()
+        for number, item in reversed(list(enumerate(trained, start=1))):
+            self.translator.addItem(
+                f"Quick {number}: {item.run.id[4:6]}-{item.run.id[6:8]} {_clock(item.run.id)}", item.run.id
+            )
+        self.translator.addItem("Instant", "instant")
+        self.translator.addItem("None (identity)", "identity")
+        self.translator.setCurrentIndex(max(0, self.translator.findData(wanted)))
+        self.translator.blockSignals(False)
+
+    def _remember(self) -> None:
+        if self.session.project is not None:
+            self.session.remembered.stay(self.session.project.path, translator=self.translator.currentData())
+
+    def _price(self) -> None:
+        config = self.form.config()
+        self.translator_row.setVisible(config is None or config.route != "model")
+        trains = config is not None and config.route == "tutorship"
+        text = estimate(self.session, "propose", config.training.steps) if trains and config else ""
+        self.cost.say(text or "≈ seconds an image (estimate)")
+
+    def _words(self, run_id: str, result: dict[str, Any]) -> str:
+        """Say what was proposed, and how sure the model is; confidence is no score."""
+        from histobridge.core.proposals import proposal_summary
+
+        project = self.session.project
+        assert project is not None
+        images = [str(image_id) for image_id in result.get("images", [])]
+        sure = [proposal_summary(project, run_id, image_id)["confidence"] for image_id in images]
+        mean = f"; mean confidence {sum(sure) / len(sure):.2f} (the model's own, not a score)" if sure else ""
+        return f"{result.get('route', '')} with {result.get('translator', '')}, {len(images)} image(s){mean}."
+
+    def start(self) -> None:
+        """Propose as chosen."""
+        config = self.form.config()
+        if config is not None:
+            chosen = config.model_copy(update={"translator": self.translator.currentData()})
+            self.session.submit("propose", chosen)
+        self.refresh()
+
+
+def _clock(run_id: str) -> str:
+    """Time of day in a run's id, which begins with date and time (UTC)."""
+    return f"{run_id[9:11]}:{run_id[11:13]}"

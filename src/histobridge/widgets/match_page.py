@@ -1,0 +1,168 @@
+"""Page 2: learn the source labels, then bring both domains to one scale and one polarity."""
+
+from typing import Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
+
+from histobridge.core.config import MatchConfig, TrainSegmenterConfig
+from histobridge.core.files import read_json
+from histobridge.widgets.form import ConfigForm, Fold
+from histobridge.widgets.open_image import show_on_canvas
+from histobridge.widgets.page import WARNING_STYLE, Note, Page, button, heading, row
+from histobridge.widgets.pictures import Picture
+from histobridge.widgets.session import Followed
+
+STRIPS = {"source": "Source", "target": "Target", "matched": "Target, matched"}
+
+
+class MatchPage(Page):
+    """Show how the target is brought to the source, and let the user overrule it."""
+
+    title = "Match"
+    sentence = "Learn your labels (about 2 min), then find the scale and the polarity at which the target looks alike."
+
+    def build(self) -> None:
+        self._then_match = ""
+        self.start_button = button("Learn my labels and match", self.start, primary=True)
+        self.body.addWidget(self.start_button)
+        self.body.addWidget(self._strips())
+        self.scale, self.polarity = Note(), Note()
+        self.doubt = Note(style=WARNING_STYLE)
+        for note in (self.scale, self.polarity, self.doubt):
+            self.body.addWidget(note)
+        keep = button("Keep", lambda: self.overrule("keep"), "Bright in the source is bright in the target")
+        invert = button("Invert", lambda: self.overrule("invert"), "Bright in the source is dark in the target")
+        self.override = row(QLabel("Polarity is wrong?"), keep, invert)
+        self.body.addWidget(self.override)
+        self.form = ConfigForm(MatchConfig(), main=("polarity", "target_diameter_um"), hidden=("segmenter",))
+        self.body.addWidget(heading("Settings"))
+        self.body.addWidget(self.form)
+        self.draw_button = button(
+            "Draw a line across a typical object",
+            self.draw,
+            "Opens a target image; the length of the line sets the scale",
+        )
+        self.body.addWidget(self.draw_button)
+        self.training = ConfigForm(TrainSegmenterConfig())
+        self.learn_again = button("Learn my labels again", self.learn, "Train the source segmenter anew")
+        self.training.layout().addWidget(self.learn_again)
+        self.body.addWidget(Fold("How the labels are learned", self.training))
+        self.session.run_ended.connect(self._go_on)
+
+    def _strips(self) -> QWidget:
+        self.strips = {name: Picture(110) for name in STRIPS}
+        self.pictures = QWidget()
+        grid = QGridLayout(self.pictures)
+        grid.setContentsMargins(0, 0, 0, 0)
+        for column, (name, text) in enumerate(STRIPS.items()):
+            caption = QLabel(text)
+            caption.setAlignment(Qt.AlignmentFlag.AlignCenter)
+            grid.addWidget(self.strips[name], 0, column)
+            grid.addWidget(caption, 1, column)
+            self.strips[name].setToolTip(f"{text}: a crop at the working scale; objects should look equally large")
+        return self.pictures
+
+    # -- show ------------------------------------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        project = self.session.project
+        if project is None:
+            return
+        learned = self.session.newest("train-segmenter", status="finished")
+        self.start_button.setText("Match" if learned else "Learn my labels and match")
+        lacking = self._lacking()
+        self.missing.say(lacking)
+        busy = any(item.verb in ("train-segmenter", "match") for item in self.session.running())
+        self.start_button.setEnabled(not lacking and not busy)
+        self.learn_again.setEnabled(not lacking and not busy)
+        self.draw_button.setEnabled(bool(project.images("target")))
+        active = project.active("matching")
+        result = read_json(active.path / "matching.json") if active else {}
+        self.pictures.setVisible(bool(active))
+        self.override.setVisible(bool(active))
+        self._describe(result)
+        for name, picture in self.strips.items():
+            file = active.path / f"preview-{name}.png" if active else None
+            if file is not None and file.exists():
+                picture.show_file(file)
+
+    def _lacking(self) -> str:
+        project = self.session.project
+        assert project is not None
+        unknown = [record.id for record in project.images() if record.pixel_size_um is None]
+        if not any(record.has_masks for record in project.images("source")):
+            return "There are no source images with labels yet. Add some on the Images page."
+        if not project.images("target"):
+            return "There are no target images yet. Add some on the Images page."
+        return (
+            f"The pixel size of {', '.join(unknown[:3])} is unknown. Type it in on the Images page." if unknown else ""
+        )
+
+    def _describe(self, result: dict[str, Any]) -> None:
+        """Say what was found, in words."""
+        if not result:
+            for note in (self.scale, self.polarity, self.doubt):
+                note.say("")
+            return
+        factor = result["target_working_um"] / result["source_working_um"]
+        origin = {"estimate": "estimated", "line": "from your line", "number": "as you said"}[result["scale_from"]]
+        self.scale.say(
+            f"Scale: {result['source_working_um']:.3g} µm in the source is {result['target_working_um']:.3g} µm in the "
+            f"target (factor {factor:.3g}, {origin})."
+        )
+        how = "inverted" if result["invert"] else "kept"
+        certainty = f"{result['certainty']:.0%} certain, estimated"
+        self.polarity.say(f"Polarity: {how} ({'as you said' if result['polarity_from'] == 'user' else certainty}).")
+        doubt = "▲ The polarity is not certain. Compare the pictures, and press Keep or Invert below them."
+        self.doubt.say("" if result["certain"] else doubt)
+
+    # -- do --------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Match; learn the labels first if that was not done."""
+        if self.session.newest("train-segmenter", status="finished"):
+            self.match()
+        else:
+            self.learn()
+
+    def learn(self) -> None:
+        """Train the source segmenter, then match."""
+        config = self.training.config()
+        run = self.session.submit("train-segmenter", config) if config is not None else None
+        self._then_match = run.id if run else ""
+        self.refresh()
+
+    def match(self) -> None:
+        """Start the matching as set in the form."""
+        config = self.form.config()
+        if config is not None:
+            self.session.submit("match", config)
+        self.refresh()
+
+    def overrule(self, polarity: str) -> None:
+        """Set the polarity by hand and match again."""
+        self.form.set(polarity=polarity)
+        self.match()
+
+    def _go_on(self, item: Followed) -> None:
+        if item.run.id == self._then_match:
+            self._then_match = ""
+            if item.state.status == "finished":
+                self.match()
+
+    def draw(self) -> None:
+        """Let the user measure a typical object of the target."""
+        project = self.session.project
+        if project is None:
+            return
+        record = project.images("target")[0]
+        show_on_canvas(project, record.id, self.canvas)
+        self.canvas.remove("labels")
+        self.canvas.measure(self._measured, record.pixel_size_um)
+
+    def _measured(self, length: float) -> None:
+        self.form.set(target_diameter_um=float(f"{length:.4g}"))
+
+    def leave(self) -> None:
+        self.canvas.remove("ruler")

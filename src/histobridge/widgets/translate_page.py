@@ -1,0 +1,106 @@
+"""Page 3: the translator, as cards from seconds to hours."""
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QButtonGroup, QLabel, QRadioButton, QVBoxLayout, QWidget
+
+from histobridge.core.config import TrainTranslatorConfig
+from histobridge.widgets.cost import estimate
+from histobridge.widgets.curves import Curves, curves_of
+from histobridge.widgets.form import ConfigForm
+from histobridge.widgets.page import Note, Page, button, heading
+from histobridge.widgets.pictures import Picture
+from histobridge.widgets.session import Followed
+
+CARDS = {
+    "instant": ("Instant", "Seconds. Polarity and grey values only; needs no training."),
+    "quick": ("Quick", "Minutes. A small CycleGAN learns the texture too."),
+    "best": ("Best", "Hours on a GPU. Comes later."),
+}
+DIRECTIONS = {
+    "source_to_target": "Source → translated → back",
+    "target_to_source": "Target → translated → back",
+}
+
+
+class TranslatePage(Page):
+    """Choose a translator, train it, watch what it makes."""
+
+    title = "Translate"
+    sentence = "Give images of one modality the look of the other, so that your labels fit images that have none."
+
+    def build(self) -> None:
+        self.cards: dict[str, QRadioButton] = {}
+        group = QButtonGroup(self)
+        for name, (text, says) in CARDS.items():
+            card = QWidget()
+            card.setObjectName("card")
+            card.setStyleSheet("#card { border: 1px solid #6b6f76; border-radius: 4px; }")
+            layout = QVBoxLayout(card)
+            layout.setContentsMargins(8, 4, 8, 4)
+            radio = QRadioButton(text)
+            radio.setStyleSheet("font-weight: bold;")
+            group.addButton(radio)
+            radio.toggled.connect(lambda _: self._chosen())
+            layout.addWidget(radio)
+            layout.addWidget(Note(says))
+            self.cards[name] = radio
+            self.body.addWidget(card)
+        self.cards["best"].setEnabled(False)
+        self.form = ConfigForm(TrainTranslatorConfig(), main=("steps",), hidden=("method", "matching"))
+        self.cost = Note()
+        self.form.changed.connect(self._chosen)
+        self.start_button = button("Train translator", self.start, primary=True)
+        for widget in (self.form, self.cost, self.start_button):
+            self.body.addWidget(widget)
+        self.result = QWidget()
+        shown = QVBoxLayout(self.result)
+        shown.setContentsMargins(0, 0, 0, 0)
+        shown.addWidget(heading("What it makes"))
+        self.previews = {name: Picture(110) for name in DIRECTIONS}
+        for name, text in DIRECTIONS.items():
+            caption = QLabel(text)
+            caption.setAlignment(Qt.AlignmentFlag.AlignCenter)
+            shown.addWidget(self.previews[name])
+            shown.addWidget(caption)
+        self.curves = Curves()
+        shown.addWidget(self.curves)
+        self.body.addWidget(self.result)
+        self.cards["quick"].setChecked(True)
+
+    def _chosen(self) -> None:
+        quick = self.cards["quick"].isChecked()
+        self.form.setVisible(quick)
+        self.start_button.setText("Train translator" if quick else "Use Instant and go on to Labels")
+        config = self.form.config()
+        self.cost.say(estimate(self.session, "train-translator", config.steps) if quick and config else "")
+
+    def refresh(self) -> None:
+        matched = self.session.newest("match", status="finished") is not None
+        self.missing.say("" if matched else "The domains are not matched yet. Do that on the Match page first.")
+        training = any(item.verb == "train-translator" for item in self.session.running())
+        self.start_button.setEnabled(matched and not training)
+        self._chosen()
+        newest = self.session.newest("train-translator")
+        self.result.setVisible(newest is not None)
+        if newest is not None:
+            self.follow(newest)
+
+    def follow(self, item: Followed) -> None:
+        if item.verb != "train-translator":
+            return
+        self.result.show()
+        for name, picture in self.previews.items():
+            file = item.run.path / f"preview-{name}.png"
+            if file.exists():
+                picture.show_file(file)
+        self.curves.show_curves(curves_of(item.run))
+
+    def start(self) -> None:
+        """Train, or go on with the instant translator."""
+        if self.cards["instant"].isChecked():
+            self.go("labels", translator="instant")
+            return
+        config = self.form.config()
+        if config is not None:
+            self.session.submit("train-translator", config)
+        self.refresh()
