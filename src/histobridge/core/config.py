@@ -36,6 +36,9 @@ class SelfTestConfig(Config):
     fail_at_step: NonNegativeInt = 0
     """Raise an error at this step; 0: never."""
 
+    hang_at_step: NonNegativeInt = 0
+    """Do nothing for a minute at this step, deaf to a stop; 0: never."""
+
     allocate_mb: NonNegativeInt = 0
     """Memory to fill in every step, in MB."""
 

@@ -14,7 +14,7 @@ from histobridge.core.runs import Run
 
 
 def selftest(_project: Project, run: Run, config: SelfTestConfig) -> Job[dict[str, Any]]:
-    """Count to `config.steps`, with checkpoints; crash, fail or eat memory where the config says so."""
+    """Count to `config.steps`, with checkpoints; crash, fail, hang or eat memory where the config says so."""
     checkpoint = run.path / "checkpoint.json"
     first = read_json(checkpoint)["step"] if checkpoint.exists() else 0
     threads = _torch_threads() if config.use_torch else 0
@@ -27,6 +27,9 @@ def selftest(_project: Project, run: Run, config: SelfTestConfig) -> Job[dict[st
             time.sleep(0.01)
         if step == config.fail_at_step:
             raise InputError(f"failed at step {step}, as asked")
+        if step == config.hang_at_step:
+            run.log("hanging", step=step)
+            time.sleep(60)
         if step == config.crash_at_step:
             _crash(run, config.crashes)
         if step % config.checkpoint_every == 0:

@@ -1,0 +1,283 @@
+"""Submit runs to workers, stop them, find them again; the truth is in the run's folder, never here."""
+
+import queue
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from histobridge.core.jobs import JOBS, Worker
+from histobridge.core.runs import Run, RunState
+from histobridge.engine import run as worker_side
+from histobridge.engine.cluster import (
+    EngineError,
+    EngineOptions,
+    EngineRecord,
+    ensure_engine,
+    find_engine,
+    runtime_folder,
+    stop_engine,
+)
+
+if TYPE_CHECKING:
+    from histobridge.core.project import Project
+
+POLL_SECONDS = 0.1
+CONNECT_SECONDS = 10
+KEEP_SECONDS = 20.0
+KILL_SECONDS = 0.7
+"""After the grace time, for a worker so stuck that it cannot kill itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """A run to hand over, and to which worker; no run: only wake the quick worker."""
+
+    run: Run | None
+    worker: Worker
+
+
+class Engine:
+    """Runs jobs in worker processes.
+
+    Parameters
+    ----------
+    address : str
+        Of any dask scheduler whose workers see the project folder, such as ``tcp://node7:8786``; empty: worker
+        processes of this computer, started on first use, which outlive the window.
+    options : EngineOptions, optional
+        How a local engine behaves if this starts it.
+    grace_seconds : float
+        How long a job may take to stop before its process is killed.
+    """
+
+    def __init__(self, address: str = "", options: EngineOptions | None = None, grace_seconds: float = 2.0):
+        self.address = address
+        self.options = options or EngineOptions()
+        self.grace_seconds = grace_seconds
+        self._orders: queue.Queue[_Order | None] = queue.Queue()
+        self._thread: threading.Thread | None = None
+        self._client: Any = None
+        self._futures: dict[str, Any] = {}
+
+    # -- what the window and the command line call -----------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the engine and its quick worker in the background, ahead of the first job."""
+        self._order(_Order(None, "quick"))
+
+    def submit(self, run: Run, worker: Worker | None = None) -> None:
+        """Hand over a new, stopped, failed or interrupted run; returns at once.
+
+        Parameters
+        ----------
+        run : Run
+            One that is running or finished is left alone. Otherwise it goes on from its last checkpoint.
+        worker : {"train", "quick"}, optional
+            Which worker; none: the one its job names.
+        """
+        state = run.state()
+        if state.status in ("running", "finished"):
+            return
+        run.clear_cancel()
+        if state.ended:
+            run.write_state(RunState(attempt=state.attempt, step=state.step, total=state.total))
+        run.log("submitted", engine=self.address, host=socket.gethostname())
+        self._order(_Order(run, worker or JOBS[run.verb].worker))
+
+    resume = submit
+
+    def cancel(self, run: Run) -> None:
+        """Stop a run: a waiting one never starts, a running one stops at its next step or is killed."""
+        state = run.state()
+        if state.ended:
+            return
+        run.request_cancel()
+        if state.status == "running":
+            timer = threading.Timer(self.grace_seconds + KILL_SECONDS, _kill, (run,))
+            timer.daemon = True
+            timer.start()
+        else:
+            run.end(state, "cancelled", "stopped before it started")
+
+    def reattach(self, project: "Project") -> list[Run]:
+        """Find the runs of a project that have not ended.
+
+        Waiting ones that were submitted from here are submitted again, which changes nothing if the scheduler still
+        knows them. Interrupted ones are the user's to resume.
+        """
+        found = [run for run in project.runs() if not run.state().ended]
+        here = {"engine": self.address, "host": socket.gethostname()}
+        for run in found:
+            submitted = [event for event in run.events() if event["kind"] == "submitted"][-1:]
+            if run.state().status == "queued" and any(here.items() <= event.items() for event in submitted):
+                self._order(_Order(run, JOBS[run.verb].worker))
+        return found
+
+    def follow(self, run: Run) -> Iterator[RunState]:
+        """Yield the state of a run whenever it changes, until it has ended."""
+        before = None
+        while True:
+            state = run.state()
+            if state != before:
+                yield state
+            if state.ended:
+                return
+            before = state
+            time.sleep(POLL_SECONDS)
+
+    def status(self) -> dict[str, Any]:
+        """Look at the engine, without starting it.
+
+        Returns
+        -------
+        dict
+            ``running``, ``address``, ``encrypted`` and ``workers``: name, memory and limit in MB, runs.
+
+        Raises
+        ------
+        EngineError
+            If it is there but does not answer.
+        """
+        record = None if self.address else find_engine(runtime_folder())
+        if not (self.address or record):
+            return {"running": False, "address": "", "encrypted": True, "workers": []}
+        with _connect(record.address if record else self.address, record) as client:
+            workers = client.scheduler_info(n_workers=-1)["workers"]
+            tasks = client.processing()
+            address = client.scheduler.address
+        found = [
+            {
+                "name": str(worker["name"]),
+                "memory_mb": round(worker["metrics"]["memory"] / 1e6),
+                "limit_mb": round((worker["memory_limit"] or 0) / 1e6),
+                "runs": list(tasks.get(where, ())),
+            }
+            for where, worker in workers.items()
+        ]
+        return {"running": True, "address": address, "encrypted": address.startswith("tls:"), "workers": found}
+
+    def stop_all(self) -> bool:
+        """End the local engine with its workers; what ran is interrupted and can be resumed."""
+        return stop_engine(runtime_folder())
+
+    def close(self) -> None:
+        """Hand over what is still to be handed over, then let go; running jobs go on."""
+        if self._thread is not None:
+            self._orders.put(None)
+            self._thread.join()
+            self._thread = None
+
+    # -- the thread that talks to the scheduler --------------------------------------------------------------------
+
+    def _order(self, order: _Order) -> None:
+        self._orders.put(order)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
+            self._thread.start()
+
+    def _work(self) -> None:
+        """Hand over orders one by one; the connection is kept a while, so that an idle engine is left to end."""
+        while True:
+            try:
+                order = self._orders.get(timeout=KEEP_SECONDS if self._client else None)
+            except queue.Empty:
+                if not self._futures:
+                    self._disconnect()
+                continue
+            if order is None:
+                break
+            try:
+                self._hand_over(self._connected(), order)
+            except (EngineError, OSError, ValueError, RuntimeError, ImportError) as error:
+                self._disconnect()
+                _fail(order.run, f"the job could not be handed to the engine: {error}")
+        self._disconnect()
+
+    def _connected(self) -> Any:
+        """Return the connection to the scheduler, made anew if there is none or it has ended."""
+        record = None if self.address else ensure_engine(self.options, runtime_folder())
+        where = self.address if record is None else record.address
+        if self._client is None or self._client.status != "running" or self._client.scheduler.address != where:
+            self._disconnect()
+            self._client = _connect(where, record)
+        return self._client
+
+    def _disconnect(self) -> None:
+        if self._client is not None:
+            with suppress(OSError, TimeoutError):
+                self._client.close()
+            self._client = None
+
+    def _hand_over(self, client: Any, order: _Order) -> None:
+        """Submit one order."""
+        from distributed import fire_and_forget
+
+        resources = self._resources(client, order.worker)
+        if order.run is None:
+            fire_and_forget(client.submit(worker_side.wake, key=f"wake-{time.time()}", resources=resources))
+            return
+        run = order.run
+        request = worker_side.Request(path=run.path.absolute(), grace_seconds=self.grace_seconds)
+        key = f"{run.id}-{run.state().attempt + 1}"
+        future = client.submit(worker_side.main, request.model_dump_json(), key=key, resources=resources)
+        fire_and_forget(future)
+        self._futures[key] = future
+        future.add_done_callback(lambda future: self._ended(run, future))
+
+    def _resources(self, client: Any, worker: Worker) -> dict[str, int]:
+        """Which of the resources that the workers declare a job asks for."""
+        if not self.address:
+            return {worker: 1}
+        workers = client.scheduler_info(n_workers=-1)["workers"].values()
+        declared = {name for found in workers for name in found["resources"]}
+        for name in (worker, "GPU", "CPU") if worker == "train" else (worker,):
+            if name in declared:
+                return {name: 1}
+        return {}
+
+    def _ended(self, run: Run, future: Any) -> None:
+        """Tell of a task that failed before `main` could write anything, such as for lack of HistoBridge there."""
+        self._futures.pop(future.key, None)
+        if future.status == "error" and run.state().status == "queued":
+            _fail(run, f"the worker could not start the job: {future.exception()}; install the same HistoBridge there")
+
+
+def _connect(where: str, record: EngineRecord | None) -> Any:
+    """Connect to the scheduler at an address; a local one only talks to who holds its key."""
+    from distributed import Client
+    from distributed.security import Security
+
+    security = None
+    if record is not None:
+        security = Security(
+            require_encryption=True,
+            tls_ca_file=record.certificate,
+            tls_client_cert=record.certificate,
+            tls_client_key=record.key,
+        )
+    try:
+        return Client(where, security=security, timeout=CONNECT_SECONDS, set_as_default=False, name="histobridge")
+    except (OSError, ValueError) as error:
+        raise EngineError(
+            f"no dask scheduler answers at {where} ({error}); check the address, or leave it empty for this computer"
+        ) from error
+
+
+def _fail(run: Run | None, message: str) -> None:
+    if run is not None:
+        run.end(run.state(), "failed", message)
+
+
+def _kill(run: Run) -> None:
+    """Kill the process of a run that still has not stopped, if it is on this machine."""
+    state = run.state()
+    if state.status == "running" and state.host == socket.gethostname() and run.cancel_requested():
+        with suppress(psutil.Error):
+            psutil.Process(state.pid).kill()
+        worker_side.end_killed(run)

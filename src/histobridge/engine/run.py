@@ -1,0 +1,126 @@
+"""What a worker process is sent: the name of `main` and one line of JSON. Imports nothing heavy."""
+
+import logging
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psutil
+from pydantic import NonNegativeInt, PositiveFloat
+
+from histobridge.core.config import Config
+from histobridge.core.runs import Run
+
+logger = logging.getLogger(__name__)
+WATCH_SECONDS = 0.1
+MEMORY_SHARE = 0.9
+"""Of the worker's limit; a little before dask kills without a word."""
+
+
+class Request(Config):
+    """What a worker is asked to do."""
+
+    path: Path
+    """Folder of the run, as the worker sees it."""
+
+    grace_seconds: PositiveFloat = 2.0
+    """How long a job may take to stop before its process is killed."""
+
+    threads: NonNegativeInt = 0
+    """Threads to compute with; 0: what the engine says."""
+
+
+def main(request: str) -> str:
+    """Perform one run in this worker process and return how it ended.
+
+    Everything there is to know is in the run's folder; no exception leaves, since the window would have to import
+    the library that made it. Safe to be called again for the same run: what has ended or is running is left alone.
+    """
+    from histobridge.core.perform import CancelledError, perform
+    from histobridge.engine.workers import compute_threads, set_threads
+
+    asked = Request.model_validate_json(request)
+    run = Run(asked.path)
+    if not (run.path / "run.json").exists():
+        raise FileNotFoundError(f"{run.path} is not there; all workers must see the project folder under this name")
+    state = run.state()
+    if state.ended or state.status == "running":
+        return state.status
+    set_threads(asked.threads or compute_threads())
+    with Watchdog(run, asked.grace_seconds, memory_limit()):
+        try:
+            perform(run)
+        except CancelledError:
+            logger.info("run %s was stopped", run.id)
+        except BaseException:
+            logger.exception("run %s failed", run.id)
+    return run.state().status
+
+
+def wake() -> None:
+    """Do nothing: a task that makes the engine start a worker ahead of its first job."""
+
+
+def memory_limit() -> int:
+    """Bytes that dask lets this worker process use; 0 if it sets no limit."""
+    from distributed import get_worker
+
+    try:
+        return int(get_worker().memory_manager.memory_limit or 0)
+    except ValueError:
+        return 0
+
+
+class Watchdog:
+    """Kills this process when the job ignores a stop, or is about to exceed the memory limit.
+
+    Parameters
+    ----------
+    run : Run
+        What this process works on.
+    grace_seconds : float
+        How long a job may take to stop.
+    memory_limit : int
+        In bytes; 0: none.
+    """
+
+    def __init__(self, run: Run, grace_seconds: float, memory_limit: int):
+        self.run, self.grace_seconds, self.memory_limit = run, grace_seconds, memory_limit
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        process = psutil.Process()
+        asked = None
+        while not self._done.wait(WATCH_SECONDS):
+            if self.run.cancel_requested():
+                asked = asked or time.monotonic()
+                if time.monotonic() - asked > self.grace_seconds:
+                    end_killed(self.run)
+                    os.kill(os.getpid(), signal.SIGKILL)
+            used = process.memory_info().rss
+            if self.memory_limit and used > MEMORY_SHARE * self.memory_limit:
+                mb = {"used_mb": round(used / 1e6), "limit_mb": round(self.memory_limit / 1e6)}
+                self.run.log("killed", reason="memory", **mb)
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+def end_killed(run: Run) -> None:
+    """Write that a run was stopped by killing its process."""
+    state = run.state()
+    if not state.ended:
+        run.end(state, "cancelled", "stopped by ending its process; resume continues from the last checkpoint")

@@ -1,0 +1,40 @@
+"""What happens when a worker process starts; the engine names this module as dask's preload."""
+
+import os
+import sys
+import threading
+from importlib import import_module
+from typing import Any
+
+NICENESS = 10
+
+
+def dask_setup(_worker: Any) -> None:
+    """Step back behind the window and, where asked to, load heavy modules in the background."""
+    os.nice(NICENESS)
+    names = [name for name in os.environ.get("HISTOBRIDGE_LOAD_AHEAD", "").split(",") if name]
+    if names:
+        threading.Thread(target=_load, args=(names,), name="load-ahead", daemon=True).start()
+
+
+def _load(names: list[str]) -> None:
+    for name in names:
+        import_module(name)
+    set_threads(compute_threads())
+
+
+def compute_threads() -> int:
+    """How many threads a job computes with: what the engine says, or all cores but one."""
+    from dask.system import CPU_COUNT
+
+    named = int(os.environ.get("HISTOBRIDGE_THREADS", "0"))
+    return named or max(1, CPU_COUNT - 1)
+
+
+def set_threads(count: int) -> None:
+    """Let libraries compute with `count` threads, whether loaded already or later; dask's nannies leave one."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = str(count)
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(count)

@@ -1,0 +1,40 @@
+import pytest
+from distributed.deploy.subprocess import SubprocessCluster
+from engine_waiting import end
+
+from histobridge.core.config import SelfTestConfig
+from histobridge.engine.client import Engine
+
+
+def job(project, engine, worker, **config):
+    run = project.create_run("selftest", SelfTestConfig(**config))
+    engine.submit(run, worker)
+    return end(engine, run)
+
+
+@pytest.mark.usefixtures("fresh_folder")
+def test_jobs_run_on_any_dask_scheduler(project):
+    with SubprocessCluster(
+        n_workers=1,
+        threads_per_worker=1,
+        worker_kwargs={"resources": {"CPU": 1}, "dashboard": False},
+        scheduler_kwargs={"dashboard": False},
+    ) as cluster:
+        engine = Engine(cluster.scheduler_address)
+        training = job(project, engine, "train", steps=2)
+        quick = job(project, engine, "quick", steps=6, crash_at_step=4)
+        status = engine.status()
+        engine.close()
+    assert training.status == "finished"
+    assert (quick.status, quick.result["resumed_from"]) == ("finished", 3)
+    assert (status["running"], status["encrypted"], len(status["workers"])) == (True, False, 1)
+
+
+def test_scheduler_that_does_not_answer_fails_the_run_with_a_remedy(project, monkeypatch):
+    monkeypatch.setattr("histobridge.engine.client.CONNECT_SECONDS", 0.5)
+    engine = Engine("tcp://127.0.0.1:1")
+    state = job(project, engine, "quick")
+    engine.close()
+    assert state.status == "failed"
+    assert "no dask scheduler answers at tcp://127.0.0.1:1" in state.message
+    assert "leave it empty" in state.message
