@@ -1,0 +1,133 @@
+import os
+import socket
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from histobridge.core.errors import LockedError
+from histobridge.core.lock import EditLock
+
+HOLD = """
+import sys
+from pathlib import Path
+from histobridge.core.lock import EditLock
+EditLock(Path(sys.argv[1]), "other").acquire()
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "edit.lock"
+
+
+@pytest.fixture
+def other_process(path):
+    """Another process that holds the lock."""
+    command = [sys.executable, "-c", HOLD, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def test_lock_is_taken_and_given_back(path):
+    lock = EditLock(path, "window")
+    lock.acquire()
+    assert lock.held
+    assert lock.holder().pid == os.getpid()
+    assert lock.holder().program == "window"
+    lock.release()
+    assert not lock.held
+    assert lock.holder() is None
+
+
+def test_taking_and_giving_back_twice_does_nothing_more(path):
+    lock = EditLock(path)
+    lock.acquire()
+    lock.acquire()
+    lock.release()
+    lock.release()
+    assert not path.exists()
+
+
+def test_second_lock_is_refused_and_told_who_holds_it_since_when(path, other_process):
+    lock = EditLock(path)
+    with pytest.raises(LockedError) as refused:
+        lock.acquire()
+    text = str(refused.value)
+    assert str(other_process.pid) in text
+    assert socket.gethostname() in text
+    assert " since 20" in text
+    assert not lock.held
+
+
+def test_lock_of_a_killed_process_is_taken_over(path, other_process):
+    other_process.kill()
+    os.waitid(os.P_PID, other_process.pid, os.WEXITED | os.WNOWAIT)
+    # Killed and not yet waited for, as under a container that never reaps.
+    assert psutil.Process(other_process.pid).status() == psutil.STATUS_ZOMBIE
+    lock = EditLock(path)
+    assert lock.holder().stale
+    lock.acquire()
+    assert lock.holder().pid == os.getpid()
+
+
+def test_number_of_a_dead_holder_that_another_process_got_is_not_mistaken_for_it(path):
+    lock = EditLock(path)
+    lock.acquire()
+    path.write_text(lock.holder().model_copy(update={"pid_started": 1.0}).model_dump_json())
+    EditLock(path).acquire()
+
+
+def test_lock_of_another_machine_is_never_stale_but_can_be_taken_on_the_users_word(path):
+    first = EditLock(path)
+    first.acquire()
+    path.write_text(first.holder().model_copy(update={"host": "elsewhere", "pid": 1}).model_dump_json())
+    second = EditLock(path)
+    with pytest.raises(LockedError, match="elsewhere"):
+        second.acquire()
+    second.acquire(take_over=True)
+    assert second.holder().host == socket.gethostname()
+
+
+def test_who_lost_the_lock_does_not_give_back_that_of_another(path):
+    first, second = EditLock(path, "first"), EditLock(path, "second")
+    first.acquire()
+    second.acquire(take_over=True)
+    first.release()
+    assert second.holder().program == "second"
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff\xfe"])
+def test_damaged_lock_counts_as_stale(path, content):
+    path.write_bytes(content)
+    lock = EditLock(path)
+    lock.acquire()
+    assert lock.holder().pid == os.getpid()
+
+
+def test_of_many_who_see_one_stale_lock_only_one_gets_it(path):
+    path.write_bytes(b"")
+    command = [sys.executable, "-c", HOLD, str(path)]
+    rivals = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        for _ in range(4)
+    ]
+    said = [rival.stdout.readline() for rival in rivals]
+    for rival in rivals:
+        rival.communicate("")
+    assert sorted(said) == ["", "", "", "held\n"]
+
+
+def test_giving_back_after_the_folder_was_removed_does_nothing(path):
+    lock = EditLock(path)
+    lock.acquire()
+    for left in path.parent.iterdir():
+        left.unlink()
+    path.parent.rmdir()
+    lock.release()
+    assert not lock.held

@@ -1,0 +1,213 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from histobridge.core.config import SelfTestConfig
+from histobridge.core.errors import InputError, LockedError, ProjectError
+from histobridge.core.files import write_json
+from histobridge.core.lock import EditLock
+from histobridge.core.manifest import SCHEMA_VERSION, ClassSpec, ImageRecord
+from histobridge.core.perform import perform
+from histobridge.core.project import Project
+
+
+@pytest.fixture
+def project(tmp_path):
+    return Project.create(tmp_path / "project", "cord")
+
+
+def record(name="a", **changes):
+    values = {"id": name, "domain": "source", "subject": "m1", "shape": (4, 6), "dtype": "uint8"} | changes
+    return ImageRecord.model_validate(values)
+
+
+def import_run(project, *records):
+    """A finished import with staged images."""
+    run = project.create_run("add", SelfTestConfig())
+    for image in records:
+        folder = run.path / "staged" / image.id
+        (folder / "image").mkdir(parents=True)
+        (folder / "image" / "pixels").write_bytes(b"pixels")
+        write_json(folder / "record.json", image.model_dump(mode="json"))
+    return run
+
+
+def finished(project, verb):
+    run = project.create_run(verb, SelfTestConfig())
+    run.write_state(run.state().model_copy(update={"status": "finished"}))
+    return run
+
+
+def test_project_is_opened_as_created(project):
+    again = Project.open(project.path)
+    assert again.name == "cord"
+    assert [spec.name for spec in again.classes] == ["axon", "myelin"]
+    assert again.images() == []
+
+
+def test_project_is_named_after_its_folder_unless_told(tmp_path):
+    assert Project.create(tmp_path / "cord").name == "cord"
+
+
+def test_folder_with_something_in_it_is_not_made_a_project(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(InputError, match="not an empty folder"):
+        Project.create(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_folder_without_project_is_told(tmp_path):
+    with pytest.raises(ProjectError, match=r"no project\.json"):
+        Project.open(tmp_path)
+
+
+def test_newer_schema_says_to_upgrade(project):
+    file = project.path / "project.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"schema_version": SCHEMA_VERSION + 1, "new_field": 1}))
+    with pytest.raises(ProjectError, match=rf"version {SCHEMA_VERSION + 1}.*pip install -U"):
+        Project.open(project.path)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("{", "cannot be read"),
+        ("[]", "damaged"),
+        ('{"name": "a", "images": [{"id": "../up"}]}', r"damaged at images\.0\.id"),
+        ('{"name": "a", "extra": 1}', "damaged at extra"),
+    ],
+)
+def test_damaged_project_file_is_told_with_the_place(project, content, told):
+    (project.path / "project.json").write_text(content)
+    with pytest.raises(ProjectError, match=told):
+        Project.open(project.path)
+
+
+def test_nothing_is_changed_without_the_edit_lock(project):
+    with pytest.raises(LockedError, match="read-only"):
+        project.set_classes([])
+
+
+def test_changes_are_on_disk_at_once_and_the_lock_is_given_back(project):
+    axon = ClassSpec(name="axon", value=1, color="#ffffff")
+    with project.editing():
+        project.set_classes([axon])
+        assert Project.open(project.path).classes == (axon,)
+    assert project.lock.holder() is None
+
+
+def test_editing_inside_of_editing_keeps_the_lock(project):
+    with project.editing():
+        with project.editing():
+            pass
+        assert project.lock.held
+
+
+def test_project_somebody_edits_can_be_read_but_not_edited(project):
+    other = EditLock(project.path / "edit.lock", "the other window")
+    other.acquire()
+    reader = Project.open(project.path)
+    assert reader.name == "cord"
+    with pytest.raises(LockedError, match="the other window"), reader.editing():
+        pass
+
+
+def test_editing_starts_from_what_is_on_disk(project):
+    late = Project.open(project.path)
+    with project.editing():
+        project.set_classes([ClassSpec(name="nerve", value=7, color="#000000")])
+    with late.editing():
+        assert [spec.name for spec in late.classes] == ["nerve"]
+
+
+def test_class_may_occur_in_one_domain_only(project):
+    both = ClassSpec(name="axon", value=1, color="#ffffff")
+    target = ClassSpec(name="vessel", value=2, color="#000000", domains=("target",))
+    with project.editing():
+        project.set_classes([both, target])
+    assert project.classes_of("source") == (both,)
+    assert project.classes_of("target") == (both, target)
+
+
+def test_staged_images_are_taken_in_once(project):
+    run = import_run(project, record("a"), record("b", domain="target"))
+    with project.editing():
+        assert [image.id for image in project.adopt(run)] == ["a", "b"]
+        assert project.adopt(run) == []
+    assert [image.id for image in Project.open(project.path).images("target")] == ["b"]
+    assert (project.path / "images" / "source" / "a" / "pixels").read_bytes() == b"pixels"
+
+
+def test_taking_in_goes_on_after_a_crash_between_move_and_manifest(project):
+    run = import_run(project, record("a"))
+    (project.path / "images" / "source").mkdir(parents=True)
+    (run.path / "staged" / "a" / "image").rename(project.path / "images" / "source" / "a")
+    with project.editing():
+        assert [image.id for image in project.adopt(run)] == ["a"]
+    assert project.image("a").shape == (4, 6)
+
+
+def test_image_that_is_not_there_is_told(project):
+    with pytest.raises(ProjectError, match="no image 'x'"):
+        project.image("x")
+
+
+def test_field_of_an_image_can_be_changed(project):
+    with project.editing():
+        project.adopt(import_run(project, record("a"), record("b")))
+        assert project.update_image("a", pixel_size_um=0.25).pixel_size_um == 0.25
+    again = Project.open(project.path)
+    assert [image.pixel_size_um for image in again.images()] == [0.25, None]
+
+
+def test_project_can_be_moved(project, tmp_path):
+    with project.editing():
+        project.adopt(import_run(project, record("a")))
+    run = project.create_run("selftest", SelfTestConfig(steps=1))
+    moved = Project.open(shutil.move(project.path, tmp_path / "elsewhere"))
+    assert moved.image("a").id == "a"
+    perform(moved.run(run.id))
+    assert moved.run(run.id).state().status == "finished"
+    assert str(tmp_path / "project") not in (moved.path / "project.json").read_text()
+
+
+def test_relative_reference_is_resolved_from_the_project_and_a_url_is_left_alone(project):
+    assert project.resolve("../data/a.zarr") == project.path.parent / "data" / "a.zarr"
+    assert project.resolve("https://host/a.zarr") == "https://host/a.zarr"
+
+
+def test_active_run_is_the_latest_finished_one_or_the_pinned_one(project):
+    assert project.active("segmenter") is None
+    with pytest.raises(ProjectError, match="train one first"):
+        project.need("segmenter", "", "train one first")
+    first, second = finished(project, "train-segmenter"), finished(project, "train-segmenter")
+    project.create_run("train-segmenter", SelfTestConfig())
+    assert project.active("segmenter").id == second.id
+    with project.editing():
+        project.pin("segmenter", first.id)
+        assert project.active("segmenter").id == first.id
+        project.pin("segmenter", "")
+    assert project.need("segmenter", "", "").id == second.id
+    assert project.need("segmenter", first.id, "").id == first.id
+
+
+def test_run_that_is_not_there_is_told(project):
+    for name in ("nothing", ""):
+        with pytest.raises(ProjectError, match="histobridge status"):
+            project.run(name)
+
+
+def test_runs_are_listed_in_order_and_by_job(project):
+    runs = [project.create_run(verb, SelfTestConfig()) for verb in ("match", "selftest", "match")]
+    assert [run.id for run in project.runs()] == [run.id for run in runs]
+    assert [run.id for run in project.runs("match")] == [runs[0].id, runs[2].id]
+
+
+def test_labels_can_be_written_only_while_editing(project):
+    with project.editing():
+        project.adopt(import_run(project, record("a")))
+    classes, state = project.labels("a").read((slice(0, 4), slice(0, 6)))
+    assert classes.shape == state.shape == (4, 6)
+    assert not np.any(classes)

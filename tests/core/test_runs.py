@@ -1,0 +1,118 @@
+import os
+import socket
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from histobridge.core.config import SelfTestConfig
+from histobridge.core.errors import ProjectError
+from histobridge.core.runs import HEARTBEAT_SECONDS, Run, RunState
+
+
+@pytest.fixture
+def run(tmp_path):
+    return Run.create(tmp_path / "runs", "selftest", SelfTestConfig(steps=3))
+
+
+def running(**changes):
+    """State of a run that this process works on."""
+    born = psutil.Process().create_time()
+    mine = {"pid": os.getpid(), "pid_started": born, "host": socket.gethostname(), "updated": time.time()}
+    return RunState(status="running", **(mine | changes))
+
+
+def test_new_run_is_queued_and_says_what_was_asked(run):
+    assert run.state().status == "queued"
+    assert run.verb == "selftest"
+    assert SelfTestConfig.model_validate(run.config).steps == 3
+    assert [event["kind"] for event in run.events()] == ["queued"]
+    assert run.project_path == run.path.parent.parent
+
+
+def test_runs_made_in_a_row_sort_in_that_order(tmp_path):
+    runs = [Run.create(tmp_path, "selftest", SelfTestConfig()) for _ in range(20)]
+    assert sorted(run.id for run in runs) == [run.id for run in runs]
+
+
+def test_state_is_read_back_as_written(run):
+    state = running(step=3, total=9, message="halb", metrics={"loss": 0.5})
+    run.write_state(state)
+    assert Run(run.path).state() == state
+
+
+def test_run_of_a_process_that_is_gone_is_interrupted(run):
+    with subprocess.Popen([sys.executable, "-c", "pass"]) as process:
+        started = psutil.Process(process.pid).create_time()
+    run.write_state(running(pid=process.pid, pid_started=started))
+    assert run.state().status == "interrupted"
+
+
+def test_run_of_a_zombie_is_interrupted(run):
+    # Not waited for, so it stays in the process table once it has ended.
+    process = subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE)
+    started = psutil.Process(process.pid).create_time()
+    run.write_state(running(pid=process.pid, pid_started=started))
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE
+    assert run.state().status == "interrupted"
+    process.communicate()
+
+
+def test_number_of_a_dead_process_that_another_got_is_not_mistaken_for_it(run):
+    run.write_state(running(pid_started=psutil.Process().create_time() - 100))
+    assert run.state().status == "interrupted"
+
+
+def test_run_on_another_machine_lives_as_long_as_it_shows_life(run):
+    silent = time.time() - 10 * HEARTBEAT_SECONDS
+    run.write_state(running(host="elsewhere", updated=silent))
+    os.utime(run.path / "state.json", (silent, silent))
+    assert run.state().status == "interrupted"
+    run.show_life()
+    assert run.state().status == "running"
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"status": "odd"}', b"\xff\xfe"])
+def test_damaged_state_counts_as_interrupted(run, content):
+    (run.path / "state.json").write_bytes(content)
+    assert run.state().status == "interrupted"
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff\xfe"])
+def test_damaged_request_is_told_with_a_remedy(run, content):
+    (run.path / "run.json").write_bytes(content)
+    with pytest.raises(ProjectError, match=f"{run.id}.*start the job again"):
+        run.request()
+
+
+def test_torn_line_of_the_log_is_left_out_and_spoils_no_other(run):
+    with (run.path / "events.jsonl").open("a") as stream:
+        stream.write('{"kind": "prog')
+    run.log("checkpoint", step=2)
+    assert [event["kind"] for event in run.events()] == ["queued", "checkpoint"]
+
+
+def test_lines_of_two_writers_do_not_mix(run):
+    other = Run(run.path)
+    for step in range(50):
+        run.log("progress", step=step)
+        other.log("progress", step=step)
+    assert len(list(run.events())) == 101
+
+
+def test_stop_can_be_asked_for_and_forgotten(run):
+    assert not run.cancel_requested()
+    run.request_cancel()
+    assert Run(run.path).cancel_requested()
+    run.clear_cancel()
+    run.clear_cancel()
+    assert not run.cancel_requested()
+
+
+def test_state_without_log_or_folder_does_not_raise(tmp_path):
+    gone = Run(tmp_path / "gone")
+    assert gone.state().status == "interrupted"
+    assert list(gone.events()) == []
