@@ -16,7 +16,7 @@ NEAR = 8
 """Grey values this close to 127.5 or 255 count as meant."""
 
 MEANT = 0.9
-"""Share of the pixels over background that must be meant."""
+"""Share of the pixels that are not 0 that must be meant."""
 
 
 def label_table(path: Path, counts: Counts, classes: Sequence[ClassSpec], mask_values: Mapping[int, int]) -> Table:
@@ -56,7 +56,8 @@ def label_table(path: Path, counts: Counts, classes: Sequence[ClassSpec], mask_v
         raise FileError(path, found, remedy if classes else "add a class to the project")
     if known.issuperset(counts):
         return {value: value for value in counts}
-    if not known.intersection(range(1, LOW)).intersection(counts) and _has_three_levels(counts):
+    numbered = any(0 < value < LOW and value in known for value in counts)
+    if not numbered and any(map(_is_middle, counts)) and _has_three_levels(counts):
         return pair_table(path, counts, classes)
     unknown = [value for value in counts if value not in known]
     found = f"has values that are no class: {_listed(unknown)} (classes: {_named(classes)})"
@@ -122,9 +123,12 @@ def _is_wide(counts: Counts) -> bool:
 
 def _has_three_levels(counts: Counts) -> bool:
     """Whether nearly all that is not background is close to 127 or 255."""
-    over = {value: count for value, count in counts.items() if value > NEAR}
-    meant = sum(count for value, count in over.items() if abs(value - 127.5) <= NEAR or 255 - NEAR <= value <= 255)
-    return meant >= MEANT * sum(over.values()) and max(counts) <= 255
+    meant = sum(count for value, count in counts.items() if _is_middle(value) or 255 - NEAR <= value <= 255)
+    return meant >= MEANT * sum(count for value, count in counts.items() if value)
+
+
+def _is_middle(value: int) -> bool:
+    return abs(value - 127.5) <= NEAR
 
 
 def _listed(values: Mapping[int, int] | Sequence[int]) -> str:

@@ -57,7 +57,7 @@ def tiff_raster(path: Path) -> Raster:
             pixel_size_from=stated_in,
         )
         axes = _axes(path, series)
-        _check_complete(path, tiff, series)
+        _check_complete(path, series)
         try:
             pixels = series.asarray(out="memmap" if series.nbytes > IN_MEMORY else None, squeeze=False)
         except ValueError as error:
@@ -87,17 +87,14 @@ def _axes(path: Path, series: Any) -> str:
     return axes
 
 
-def _check_complete(path: Path, tiff: Any, series: Any) -> None:
-    """Raise if strips or tiles lie beyond the end of the file, which tifffile would fill with zeros."""
-    ends = [
-        offset + count
-        for page in series.pages
-        if page is not None
-        for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False)
-    ]
-    if not ends or max(ends) > tiff.filehandle.size:
-        found = f"is cut off: {max(ends, default=0)} bytes announced, {tiff.filehandle.size} found"
-        raise FileError(path, found, "copy it again from where it came")
+def _check_complete(path: Path, series: Any) -> None:
+    """Raise if strips or tiles lie beyond the end of their file, which tifffile would fill with zeros."""
+    for page in filter(None, series.pages):
+        ends = [offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False)]
+        there = page.parent.filehandle.size
+        if max(ends, default=there + 1) > there:
+            found = f"is cut off: {max(ends, default=0)} bytes announced, {there} found"
+            raise FileError(path, found, "copy it again from where it came")
 
 
 def _with_planes(known: Raster, pixels: NDArray[Any], axes: str) -> Raster:
