@@ -32,7 +32,10 @@ def test_domains_differ_in_subjects_and_pixel_size(sample):
 def test_same_seed_gives_same_pixels_and_another_does_not(sample):
     again = two_modalities(fields=3, size=192, seed=0)
     other = two_modalities(fields=3, size=192, seed=1)
-    assert all(np.array_equal(a.image, b.image) and np.array_equal(a.classes, b.classes) for a, b in zip(sample, again, strict=True))
+    assert all(
+        np.array_equal(a.image, b.image) and np.array_equal(a.classes, b.classes)
+        for a, b in zip(sample, again, strict=True)
+    )
     assert not np.array_equal(sample[0].image, other[0].image)
 
 
@@ -97,3 +100,42 @@ def test_a_field_of_512_px_takes_seconds_at_most():
 def test_too_few_or_too_small_fields_are_refused(fields, size):
     with pytest.raises(InputError, match="at least"):
         two_modalities(fields=fields, size=size)
+
+
+@pytest.mark.slow
+def test_inverting_and_mapping_grey_values_does_not_carry_a_segmenter_all_the_way():
+    torch = pytest.importorskip("torch")
+    from histobridge.core.config import SegmenterTraining
+    from histobridge.core.job import finish
+    from histobridge.core.metrics import mean_dice
+    from histobridge.core.segment.crops import CropSampler, Field
+    from histobridge.core.segment.networks import build_network
+    from histobridge.core.segment.train import train
+    from histobridge.core.translate.base import look_of
+    from histobridge.core.translate.instant import Instant
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    fields = two_modalities(4, 256)
+    looks, images, labels = {}, {}, {}
+    for domain, zoom in (("source", 0.95), ("target", 1.5)):  # axons of about 20 px in both
+        chosen = [field for field in fields if field.domain == domain]
+        images[domain] = [ndimage.zoom(f.image, zoom, order=1).astype(np.float32) / 127.5 - 1 for f in chosen]
+        labels[domain] = [ndimage.zoom(f.classes, zoom, order=0) for f in chosen]
+        looks[domain] = look_of(np.concatenate([image.ravel() for image in images[domain]])[None])
+    pairs = zip(images["source"], labels["source"], strict=True)
+    sampler = CropSampler([Field(image, classes, None) for image, classes in pairs], 96, 1.0, 0)
+    net = finish(train(build_network("tiny", 3), sampler, SegmenterTraining(preset="tiny", steps=450), None))
+    instant = Instant(True, looks["source"], looks["target"])
+
+    def score(image, truth):
+        image = image[:240, :240]  # a multiple of the network's stride
+        with torch.no_grad():
+            found = net(torch.from_numpy(np.ascontiguousarray(image))[None, None]).argmax(1)[0].numpy()
+        return mean_dice(found, truth[:240, :240], (1, 2))
+
+    own = np.mean([score(*pair) for pair in zip(images["source"], labels["source"], strict=True)])
+    adapted = [instant.translate(image, "target_to_source", look_of(image)) for image in images["target"]]
+    carried = np.mean([score(*pair) for pair in zip(adapted, labels["target"], strict=True)])
+    assert own > 0.9
+    assert 0.5 < carried < 0.88

@@ -72,7 +72,7 @@ def export_labels(project: Project, run: Run, config: ExportConfig) -> Job[dict[
     try:
         for index, record in enumerate(records):
             labels = yield from _staged(project, record, scratch, (index, len(records)))
-            notes += _notes(record, labels)
+            notes += [*project.labels(record.id).problems(), *_notes(record, labels)]
             image = project.pixels(record.id).levels[0]
             item = ExportItem(record, image, project.classes, labels, provenance(project, run, record, labels))
             for position, name in enumerate(config.formats):
