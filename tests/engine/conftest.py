@@ -15,7 +15,7 @@ def shared_folder(tmp_path_factory):
     folder.chmod(0o700)
     yield folder
     stop_engine(folder)
-    wait_until(lambda: not processes_of(folder), 5)
+    wait_until(lambda: not processes_of(folder), 30)
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def fresh_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("HISTOBRIDGE_RUNTIME_DIR", str(folder))
     yield folder
     stop_engine(folder)
-    wait_until(lambda: not processes_of(folder), 5)
+    wait_until(lambda: not processes_of(folder), 30)
 
 
 @pytest.fixture

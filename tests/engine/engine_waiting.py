@@ -7,11 +7,11 @@ import time
 import psutil
 from dask.system import CPU_COUNT
 
-MEMORY_MB = 1000
+MEMORY_MB = 400
 THREADS = CPU_COUNT
 
 
-def wait_until(condition, seconds=15):
+def wait_until(condition, seconds=60):
     """Return what `condition` returns once that is true."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
@@ -32,7 +32,7 @@ def processes_of(folder):
     return [process for process in found if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
 
 
-def end(engine, run, seconds=15):
+def end(engine, run, seconds=60):
     """Follow a run to its end and return its last state."""
     wait_until(lambda: run.state().ended, seconds)
     return list(engine.follow(run))[-1]

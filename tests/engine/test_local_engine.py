@@ -29,22 +29,22 @@ def quick(engine, project):
 
 
 def test_many_who_start_it_at_once_get_one_engine_that_retires_its_workers_and_then_itself(fresh_folder, project):
-    options = EngineOptions(worker_idle_seconds=1, engine_idle_seconds=4, load_ahead=())
+    options = EngineOptions(worker_idle_seconds=1, engine_idle_seconds=6, load_ahead=())
     command = [sys.executable, "-c", START, str(fresh_folder), options.model_dump_json()]
     starters = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    pids = {int(starter.communicate(timeout=30)[0]) for starter in starters}
+    pids = {int(starter.communicate(timeout=60)[0]) for starter in starters}
     assert len(pids) == 1
     scheduler = psutil.Process(pids.pop())
 
     engine = Engine(options=options)
     first = quick(engine, project)
-    wait_until(lambda: not psutil.pid_exists(first.pid), 5)
+    wait_until(lambda: not psutil.pid_exists(first.pid))
     assert scheduler.is_running()
     assert engine.status()["workers"] == []
     second = quick(engine, project)
     assert (second.status, second.pid != first.pid) == ("finished", True)
     engine.close()
-    wait_until(lambda: not scheduler.is_running(), 10)
+    wait_until(lambda: not scheduler.is_running())
     assert find_engine(fresh_folder) is None
 
 

@@ -136,10 +136,10 @@ class Run:
         write_json(self.path / "state.json", state.model_dump(mode="json"), durable=durable)
 
     def end(self, state: RunState, status: Status, message: str, error: str = "") -> None:
-        """Write how the run ended to state and log."""
+        """Write how the run ended: to the log first, so that it is whole for who sees the state."""
         update = {"status": status, "message": message, "error": error, "updated": time.time()}
-        self.write_state(state.model_copy(update=update))
         self.log(status, message=message)
+        self.write_state(state.model_copy(update=update))
 
     def show_life(self) -> None:
         """Tell other machines, which cannot see the process, that it lives; leaves the content alone."""
