@@ -211,7 +211,7 @@ class ProposeConfig(Config):
     images: tuple[str, ...] = ()
     """Images to propose for; empty: all of the target."""
 
-    flips: bool = True
+    flips: bool = False
     """Average over four flips: four times slower, a little better."""
 
 

@@ -110,7 +110,7 @@ def _train_proxy(project: Project, run: Run, config: ProposeConfig, matching: Ma
     classes = project.classes_of("source")
     yield Progress(0, training.steps, "translating the source images")
     fields = tutor_fields(project, matching, config.translator)
-    net = build_network(training.preset, 1 + len(classes)).to(choose_device(training.device))
+    net = build_network(training.preset, 1 + len(classes), training.seed).to(choose_device(training.device))
     sampler = CropSampler(
         fields, training.crop_px, training.augmentation, training.seed, look=TargetLooks(project, matching)
     )

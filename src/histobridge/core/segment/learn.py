@@ -49,7 +49,7 @@ def train_segmenter(project: Project, run: Run, config: TrainSegmenterConfig) ->
     working_um = labelled_diameter_um(project, image_ids) / config.object_diameter_px
     fields = [working_field(project, image_id, working_um, classes) for image_id in image_ids]
     training = config.training
-    net = build_network(training.preset, 1 + len(classes)).to(choose_device(training.device))
+    net = build_network(training.preset, 1 + len(classes), training.seed).to(choose_device(training.device))
     sampler = CropSampler(fields, training.crop_px, training.augmentation, training.seed)
     job = train(net, sampler, training, run.path, on_checkpoint=lambda step: run.log("checkpoint", step=step))
     yield from counted(job, "learning the labels")
