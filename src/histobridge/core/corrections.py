@@ -102,7 +102,9 @@ class TileEdit:
 
     # -- editing ---------------------------------------------------------------------------------------------------
 
-    def commit(self, classes: NDArray[Any], near: Window | None = None) -> int:
+    def commit(
+        self, classes: NDArray[Any], near: Window | None = None, repainted: NDArray[np.bool_] | None = None
+    ) -> int:
         """Take over what was painted, as one step of undo.
 
         Parameters
@@ -111,11 +113,14 @@ class TileEdit:
             The painted tile; 0 to 254.
         near : tuple of slice, optional
             Pixels of the tile, counted from its corner, outside which nothing was painted; makes it quicker.
+        repainted : array (Y, X) of bool, optional
+            Pixels that count as painted although their class is the same, such as ignored ones that are no longer to
+            be.
 
         Returns
         -------
         int
-            Pixels that differ from what the tile showed; they become corrected. 0: no step was made.
+            Painted pixels; they become corrected. 0: no step was made.
 
         Raises
         ------
@@ -128,6 +133,8 @@ class TileEdit:
             raise ValueError(f"the painted labels are {classes.shape}, tile {self.tile.id} is {self.tile.shape}")
         area = _clipped(near, self.tile.shape)
         differ = classes[area] != self._shown[area]
+        if repainted is not None:
+            differ |= repainted[area]
         box = _box(differ)
         if box is None:
             return 0
@@ -136,9 +143,8 @@ class TileEdit:
         painted = classes[window][mask]
         if painted.min() < 0 or painted.max() >= IGNORE:
             raise ValueError(f"label values must lie in 0 to 254, found {painted.min()} to {painted.max()}")
-        count = self._change(
-            "stroke", window, mask, np.stack((painted.astype(np.uint8), np.full(painted.shape, CORRECTED)))
-        )
+        new = np.stack((painted, np.full_like(painted, CORRECTED))).astype(np.uint8)
+        count = self._change("stroke", window, mask, new)
         self._shown[window][mask] = painted
         return count
 

@@ -70,6 +70,15 @@ class Delta:
     old: NDArray[np.uint8]
     new: NDArray[np.uint8]
 
+    def __post_init__(self) -> None:
+        """Refuse what could not be read back: a journal is too late a place to find out."""
+        rows, columns = self.entry.window
+        if self.mask.shape != (rows.stop - rows.start, columns.stop - columns.start):
+            raise ValueError(f"a mask of {self.mask.shape} does not fill the window {self.entry.window}")
+        for values in (self.old, self.new):
+            if values.dtype != np.uint8 or values.shape != (2, self.entry.pixels):
+                raise ValueError(f"expected (2, {self.entry.pixels}) uint8, found {values.shape} {values.dtype}")
+
     @classmethod
     def event(cls, entry: Entry) -> "Delta":
         """Make a change of no pixels."""
@@ -148,7 +157,7 @@ def decode_entry(payload: bytes) -> Entry:
         y, x, height, width = map(int, head["box"])
         sequence, pixels, of = (int(head[name]) for name in ("sequence", "pixels", "of"))
         moment, tile, proposal = float(head["time"]), str(head["tile"]), str(head["proposal"])
-    except (struct.error, KeyError, TypeError) as error:
+    except (struct.error, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"not a journal record: {error}") from error
     window = (slice(y, y + height), slice(x, x + width))
     return Entry(head["kind"], tile, window, pixels, of, proposal, moment, sequence)

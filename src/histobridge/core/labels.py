@@ -51,6 +51,7 @@ class LabelStore:
         self._sequence, self._reviewed = _read_snapshot(folder / "snapshot.json")
         self.journal = Journal(folder / "journal.log", after=self._sequence)
         self._histories = _histories(self.journal.entries)
+        self._total: int | None = None
 
     @classmethod
     def create(cls, folder: Path, shape: tuple[int, int], classes: Any = None, state: Any = None) -> Self:
@@ -129,8 +130,13 @@ class LabelStore:
         return classes, state
 
     def reviewed_fraction(self) -> float:
-        """Share of all pixels whose state is not 0 (model): accepted, corrected or ignored; 0 to 1."""
-        return sum(self._counts().values()) / (self.shape[0] * self.shape[1])
+        """Share of all pixels whose state is not 0 (model): accepted, corrected or ignored; 0 to 1.
+
+        Counted at the first call and kept up to date from then on, so that it can be asked after every stroke.
+        """
+        if self._total is None:
+            self._total = sum(self._counts().values())
+        return self._total / (self.shape[0] * self.shape[1])
 
     def corrections(self) -> Iterator[Window]:
         """Windows, disjoint and row by row, that together hold all pixels whose state is not 0 (model)."""
@@ -141,6 +147,18 @@ class LabelStore:
         """What was done in the tile of this id."""
         return self._histories.setdefault(tile, TileHistory())
 
+    def problems(self) -> list[str]:
+        """What was found damaged on disk, in the user's words; empty if all is well."""
+        found = [
+            f"{size} bytes at {offset} of {self.journal.path} cannot be read; edits before and after are kept, and the "
+            "file is left as it is for a rescue from a backup"
+            for offset, size in self.journal.damaged
+        ]
+        if self.journal.torn:
+            found.append(f"the last {self.journal.torn} bytes of {self.journal.path} are an unfinished edit")
+        found += [f"an unfinished edit was moved to {aside}" for aside in self.journal.set_aside]
+        return found
+
     # -- writing ---------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
@@ -150,10 +168,16 @@ class LabelStore:
         if self.journal.begin():
             self._sequence, self._reviewed = _read_snapshot(self.folder / "snapshot.json")
             self._histories = _histories(self.journal.entries)
+            self._total = None
 
     def append(self, delta: Delta) -> int:
-        """Take one edit; returns its sequence number at once. Raises `LockedError` in a read-only store."""
+        """Take one edit, whose old values are what is stored now; returns its sequence number at once.
+
+        Raises `LockedError` in a read-only store.
+        """
         self.begin()
+        if self._total is not None:
+            self._total += int(np.count_nonzero(delta.new[1])) - int(np.count_nonzero(delta.old[1]))
         sequence = self.journal.append(delta)
         self.history(delta.entry.tile).add(self.journal.entries[-1])
         return sequence
