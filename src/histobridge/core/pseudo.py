@@ -93,7 +93,8 @@ def _make_model(project: Project, run: Run, config: ProposeConfig, matching: Mat
     device = config.training.device
     if config.route == "tutorship":
         segmenter = yield from _train_proxy(project, run, config, matching)
-        TargetModel(project, segmenter, View(matching=matching.run)).save(run.path)
+        view = View(matching=matching.run, tutor=config.translator)
+        TargetModel(project, segmenter, view).save(run.path)
         return
     if config.route == "adaptation":
         source = project.need("segmenter", config.segmenter or matching.segmenter, "learn the source labels first")
@@ -105,9 +106,12 @@ def _make_model(project: Project, run: Run, config: ProposeConfig, matching: Mat
 
 
 def _train_proxy(project: Project, run: Run, config: ProposeConfig, matching: Matching) -> Job[Segmenter]:
-    """Train the proxy segmenter of tutorship on source images in the look of the target."""
+    """Train the proxy segmenter of tutorship on source images in the look of the target.
+
+    It has a channel for every class of the project, so that fine-tuning can teach it those the source lacks.
+    """
     training = config.training
-    classes = project.classes_of("source")
+    classes = project.classes
     yield Progress(0, training.steps, "translating the source images")
     fields = tutor_fields(project, matching, config.translator)
     net = build_network(training.preset, 1 + len(classes), training.seed).to(choose_device(training.device))

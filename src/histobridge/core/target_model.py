@@ -26,6 +26,9 @@ class View(Config):
     translator: str = ""
     """`identity`, `instant` or a run, applied target to source; empty: the image as it is."""
 
+    tutor: str = ""
+    """Translator that gave the source images the look the segmenter was trained on; replayed while fine-tuning."""
+
 
 class TargetModel:
     """A segmenter and the view it needs, ready for native target images.

@@ -105,7 +105,8 @@ class WorkingImage:
     def read(self, window: Window) -> NDArray[np.float32]:
         """Read a window, (Y, X) float32 in [-1, 1]."""
         low, high = self.limits
-        return np.clip((self.read_raw(window) - low) * (2 / (high - low)) - 1, -1, 1)
+        scaled: NDArray[np.float32] = np.clip((self.read_raw(window) - low) * (2 / (high - low)) - 1, -1, 1)
+        return scaled
 
     def centre(self, side: int) -> Window:
         """Return the window of at most `side` pixels a side in the middle of the image."""
@@ -154,11 +155,28 @@ def resample_labels(labels: NDArray[np.uint8], shape: tuple[int, int]) -> NDArra
     -------
     (Y, X) uint8
     """
-    zooms = [shape[axis] / labels.shape[axis] for axis in (0, 1)]
-    rows, _ = resampling_matrix(slice(0, shape[0]), zooms[0], labels.shape[0])
-    columns, _ = resampling_matrix(slice(0, shape[1]), zooms[1], labels.shape[1])
-    best = np.zeros(shape, np.float32)
-    result = np.zeros(shape, np.uint8)
+    rows, columns = (
+        resampling_matrix(slice(0, size), size / native, native)[0]
+        for size, native in zip(shape, labels.shape, strict=True)
+    )
+    return majority(labels, rows, columns)
+
+
+def majority(labels: NDArray[np.uint8], rows: "csr_array", columns: "csr_array") -> NDArray[np.uint8]:
+    """Resample labels with given weights of rows and columns; each output pixel takes the class that covers most of it.
+
+    Parameters
+    ----------
+    labels : (Y, X) uint8
+    rows, columns : csr_array
+        From `resampling_matrix`; (output pixels, input pixels).
+
+    Returns
+    -------
+    (output Y, output X) uint8
+    """
+    best = np.zeros((rows.shape[0], columns.shape[0]), np.float32)
+    result = np.zeros(best.shape, np.uint8)
     for value in np.unique(labels):
         cover = np.asarray((columns @ (rows @ (labels == value).astype(np.float32)).T).T)
         better = cover > best
