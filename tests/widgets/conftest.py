@@ -1,39 +1,7 @@
 """A window with a project, and an engine that runs nothing by itself."""
 
 import pytest
-
-from histobridge.core.runs import RunState
-
-
-class FakeEngine:
-    """Remembers what it was asked; tests write the states by hand."""
-
-    def __init__(self):
-        self.submitted, self.cancelled, self.closed = [], [], False
-
-    def submit(self, run):
-        self.submitted.append(run.id)
-
-    def cancel(self, run):
-        self.cancelled.append(run.id)
-        run.request_cancel()
-
-    def reattach(self, project):
-        return []
-
-    def close(self):
-        self.closed = True
-
-
-def say(run, status, **values):
-    """Write the state of a run as the process that works on it would."""
-    import os
-    import socket
-
-    import psutil
-
-    process = {"pid": os.getpid(), "host": socket.gethostname(), "pid_started": psutil.Process().create_time()}
-    run.write_state(RunState(status=status, **(process | values)))
+from window_fakes import FakeEngine
 
 
 @pytest.fixture

@@ -3,23 +3,28 @@
 import time
 
 import pytest
+from window_fakes import say
 
-from conftest import say
 from histobridge.core.config import MatchConfig
 from histobridge.core.runs import RunState
 from histobridge.widgets.job_panel import DetailsDialog, time_left
 
 
 @pytest.fixture
-def job(make_window, sample):
-    _, window = make_window(sample)
-    run = window.session.submit("match", MatchConfig())
-    (row,) = window.jobs.rows()
-    return window, run, row
+def start_job(make_window, sample):
+    """Submit a job; a viewer kept by a fixture would count as leaked."""
+
+    def make():
+        _, window = make_window(sample)
+        run = window.session.submit("match", MatchConfig())
+        (row,) = window.jobs.rows()
+        return window, run, row
+
+    return make
 
 
-def test_a_submitted_job_waits_then_shows_its_progress(job, engine, qtbot):
-    _, run, row = job
+def test_a_submitted_job_waits_then_shows_its_progress(start_job, engine, qtbot):
+    _, run, row = start_job()
     assert engine.submitted == [run.id]
     assert row.message.text() == "waiting for its turn"
     say(run, "running", step=3, total=10, message="looking", started=time.time() - 6)
@@ -29,8 +34,8 @@ def test_a_submitted_job_waits_then_shows_its_progress(job, engine, qtbot):
     assert row.left.text().startswith("≈ 0:1")
 
 
-def test_stop_asks_the_engine(job, engine):
-    window, run, row = job
+def test_stop_asks_the_engine(start_job, engine):
+    window, run, row = start_job()
     row.stop.click()
     assert engine.cancelled == [run.id]
     assert not row.stop.isEnabled()
@@ -41,8 +46,8 @@ def test_stop_asks_the_engine(job, engine):
     assert engine.submitted == [run.id, run.id]
 
 
-def test_a_failure_stays_with_its_words_and_offers_the_traceback(job, qtbot):
-    window, run, row = job
+def test_a_failure_stays_with_its_words_and_offers_the_traceback(start_job, qtbot):
+    window, run, row = start_job()
     say(run, "failed", message="the disk is full; free some space", error="Traceback: OSError 28")
     window.session.poll()
     assert row.error.text() == "the disk is full; free some space"
@@ -55,8 +60,8 @@ def test_a_failure_stays_with_its_words_and_offers_the_traceback(job, qtbot):
     assert window.jobs.rows() == []
 
 
-def test_the_end_of_a_job_is_told_once(job, qtbot):
-    window, run, row = job
+def test_the_end_of_a_job_is_told_once(start_job, qtbot):
+    window, run, row = start_job()
     ended = []
     window.session.run_ended.connect(ended.append)
     say(run, "finished", message="done")
@@ -66,8 +71,8 @@ def test_the_end_of_a_job_is_told_once(job, qtbot):
     assert row.title.text().startswith("✓")
 
 
-def test_running_jobs_are_found_again_when_the_project_is_reopened(job, make_window, sample):
-    window, run, _ = job
+def test_running_jobs_are_found_again_when_the_project_is_reopened(start_job, sample):
+    window, run, _ = start_job()
     say(run, "running", step=1, total=2)
     window.session.close_project()
     assert window.jobs.rows() == []

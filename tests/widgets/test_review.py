@@ -4,8 +4,10 @@ import os
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtGui import QMouseEvent
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
 
 from histobridge.core.project import Project
 from histobridge.core.states import ACCEPTED, CORRECTED, IGNORED
@@ -15,13 +17,17 @@ pytestmark = needs_gl
 
 
 @pytest.fixture
-def review(make_window, sample, qtbot):
-    """The first target tile on the canvas."""
-    viewer, window = make_window(sample, show=True)
-    viewer.window._qt_window.resize(1400, 900)
-    window.go("review", domain="target")
-    qtbot.waitExposed(viewer.window._qt_window)
-    return viewer, window, window.page("review")
+def open_review(make_window, sample, qtbot):
+    """Put the first target tile on the canvas; a viewer kept by a fixture would count as leaked."""
+
+    def make():
+        viewer, window = make_window(sample, show=True)
+        viewer.window._qt_window.resize(1400, 900)
+        window.go("review", domain="target")
+        qtbot.waitExposed(viewer.window._qt_window)
+        return viewer, window, window.page("review")
+
+    return make
 
 
 def canvas_of(viewer):
@@ -38,14 +44,24 @@ def point(viewer, row, column):
     return QPoint(round(canvas.width() / 2 + x), round(canvas.height() / 2 + y))
 
 
+def mouse(viewer, kind, position, buttons):
+    """Send one mouse event; QTest moves the pointer without holding the button."""
+    canvas, left = canvas_of(viewer), Qt.MouseButton.LeftButton
+    button = Qt.MouseButton.NoButton if kind == QEvent.Type.MouseMove else left
+    place = QPointF(position)
+    event = QMouseEvent(kind, place, canvas.mapToGlobal(place), button, buttons, Qt.KeyboardModifier.NoModifier)
+    QApplication.sendEvent(canvas, event)
+    QTest.qWait(12)  # vispy drops moves that follow each other within 10 ms
+
+
 def stroke(viewer, row, start, stop):
-    """Draw a horizontal line with the real mouse."""
-    canvas = canvas_of(viewer)
-    QTest.mouseMove(canvas, point(viewer, row, start))
-    QTest.mousePress(canvas, Qt.MouseButton.LeftButton, pos=point(viewer, row, start))
-    for column in np.linspace(start, stop, 12):
-        QTest.mouseMove(canvas, point(viewer, row, column))
-    QTest.mouseRelease(canvas, Qt.MouseButton.LeftButton, pos=point(viewer, row, stop))
+    """Draw a horizontal line with the mouse, button held."""
+    held, free = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
+    mouse(viewer, QEvent.Type.MouseMove, point(viewer, row, start), free)
+    mouse(viewer, QEvent.Type.MouseButtonPress, point(viewer, row, start), held)
+    for column in np.linspace(start, stop, 5):
+        mouse(viewer, QEvent.Type.MouseMove, point(viewer, row, column), held)
+    mouse(viewer, QEvent.Type.MouseButtonRelease, point(viewer, row, stop), free)
 
 
 def press(viewer, key, modifier=Qt.KeyboardModifier.NoModifier):
@@ -64,8 +80,8 @@ def first_target(window):
     return window.session.project.images("target")[0].id
 
 
-def test_a_stroke_is_on_disk_within_a_second(review, qtbot, sample):
-    viewer, window, page = review
+def test_a_stroke_is_on_disk_within_a_second(open_review, qtbot, sample):
+    viewer, window, page = open_review()
     image = first_target(window)
     press(viewer, Qt.Key.Key_2)
     stroke(viewer, 40, 30, 60)
@@ -79,8 +95,8 @@ def test_a_stroke_is_on_disk_within_a_second(review, qtbot, sample):
     assert page.chip.text() == "corrected"
 
 
-def test_undo_and_redo_by_key_and_button(review, qtbot):
-    viewer, window, page = review
+def test_undo_and_redo_by_key_and_button(open_review, qtbot):
+    viewer, window, page = open_review()
     image = first_target(window)
     stroke(viewer, 40, 30, 60)
     qtbot.waitUntil(page.undo_button.isEnabled)
@@ -98,8 +114,8 @@ def test_undo_and_redo_by_key_and_button(review, qtbot):
     assert (classes[40, 45], classes[70, 45]) == (1, 1)
 
 
-def test_undo_after_a_tile_change_leaves_the_new_tile_alone(review):
-    viewer, window, _ = review
+def test_undo_after_a_tile_change_leaves_the_new_tile_alone(open_review):
+    viewer, window, _ = open_review()
     second = window.session.project.images("target")[1].id
     stroke(viewer, 40, 30, 60)
     press(viewer, Qt.Key.Key_N)
@@ -108,8 +124,8 @@ def test_undo_after_a_tile_change_leaves_the_new_tile_alone(review):
     assert not stored(window, second)[0].any()
 
 
-def test_accept_marks_the_tile_and_goes_on(review):
-    viewer, window, page = review
+def test_accept_marks_the_tile_and_goes_on(open_review):
+    viewer, window, page = open_review()
     first, second = (record.id for record in window.session.project.images("target"))
     stroke(viewer, 40, 30, 60)
     press(viewer, Qt.Key.Key_A)
@@ -124,8 +140,8 @@ def test_accept_marks_the_tile_and_goes_on(review):
     assert viewer.layers["labels"].data[40, 45] == 1
 
 
-def test_skip_next_and_back_by_button(review):
-    _, window, page = review
+def test_skip_next_and_back_by_button(open_review):
+    _, window, page = open_review()
     first, second = (record.id for record in window.session.project.images("target"))
     page.skip_button.click()
     assert page.desk.place.image == second
@@ -136,8 +152,8 @@ def test_skip_next_and_back_by_button(review):
     assert page.chip.text() == "skipped"
 
 
-def test_keys_work_while_a_button_of_the_dock_has_the_focus(review):
-    viewer, window, page = review
+def test_keys_work_while_a_button_of_the_dock_has_the_focus(open_review):
+    viewer, window, page = open_review()
     page.undo_button.setEnabled(True)
     page.next_button.setFocus()
     QTest.keyClick(page.next_button, Qt.Key.Key_2)
@@ -146,8 +162,8 @@ def test_keys_work_while_a_button_of_the_dock_has_the_focus(review):
     assert page.desk.place.image == window.session.project.images("target")[1].id
 
 
-def test_a_text_field_keeps_its_letters(review):
-    _, window, page = review
+def test_a_text_field_keeps_its_letters(open_review):
+    _, window, page = open_review()
     before = page.desk.place
     window.go("export")
     line = window.page("export").form.editors["out"].line
@@ -157,8 +173,8 @@ def test_a_text_field_keeps_its_letters(review):
     assert page.desk.place == before
 
 
-def test_brush_size_erase_and_hide_keys(review):
-    viewer, _, _ = review
+def test_brush_size_erase_and_hide_keys(open_review):
+    viewer, _, _ = open_review()
     layer = viewer.layers["labels"]
     before = layer.brush_size
     press(viewer, Qt.Key.Key_BracketRight)
@@ -175,16 +191,16 @@ def test_brush_size_erase_and_hide_keys(review):
     assert layer.visible
 
 
-def test_painting_ignore_leaves_pixels_out(review, qtbot):
-    viewer, window, _ = review
+def test_painting_ignore_leaves_pixels_out(open_review, qtbot):
+    viewer, window, _ = open_review()
     press(viewer, Qt.Key.Key_I)
     stroke(viewer, 40, 30, 60)
     qtbot.waitUntil(lambda: stored(window, first_target(window))[1][40, 45] == IGNORED)
     assert viewer.layers["labels"].data[40, 45] == 255
 
 
-def test_a_value_that_is_no_class_is_taken_back_and_told(review, qtbot):
-    viewer, window, page = review
+def test_a_value_that_is_no_class_is_taken_back_and_told(open_review, qtbot):
+    viewer, window, page = open_review()
     viewer.layers["labels"].selected_label = 77
     stroke(viewer, 40, 30, 60)
     qtbot.waitUntil(lambda: "77 is not a class" in page.trouble.text())
@@ -192,14 +208,14 @@ def test_a_value_that_is_no_class_is_taken_back_and_told(review, qtbot):
     assert not stored(window, first_target(window))[0].any()
 
 
-def test_fill_is_saved_like_a_stroke(review, qtbot):
-    viewer, window, _ = review
+def test_fill_is_saved_like_a_stroke(open_review, qtbot):
+    viewer, window, _ = open_review()
     viewer.layers["labels"].fill((5, 5), 2)
     qtbot.waitUntil(lambda: (stored(window, first_target(window))[0] == 2).all())
 
 
-def test_source_masks_are_reviewed_the_same_way(review, qtbot):
-    viewer, window, page = review
+def test_source_masks_are_reviewed_the_same_way(open_review, qtbot):
+    viewer, window, page = open_review()
     page.domains["source"].click()
     image = window.session.project.images("source")[0].id
     before, state = stored(window, image)
@@ -209,8 +225,8 @@ def test_source_masks_are_reviewed_the_same_way(review, qtbot):
     qtbot.waitUntil(lambda: stored(window, image)[0][0, 0] == 2)
 
 
-def test_reopening_goes_to_the_last_tile_with_its_edits(review, sample):
-    viewer, window, page = review
+def test_reopening_goes_to_the_last_tile_with_its_edits(open_review, sample):
+    viewer, window, page = open_review()
     page.next_button.click()
     stroke(viewer, 40, 30, 60)
     place = page.desk.place
@@ -222,8 +238,8 @@ def test_reopening_goes_to_the_last_tile_with_its_edits(review, sample):
     assert viewer.layers["labels"].data[40, 45] == 1
 
 
-def test_a_stroke_just_before_the_window_closes_is_kept(review, sample):
-    viewer, window, _ = review
+def test_a_stroke_just_before_the_window_closes_is_kept(open_review, sample):
+    viewer, window, _ = open_review()
     image = first_target(window)
     stroke(viewer, 40, 30, 60)
     viewer.close()
@@ -232,8 +248,8 @@ def test_a_stroke_just_before_the_window_closes_is_kept(review, sample):
 
 def test_proposals_are_shown_and_merged_until_the_user_decides(make_window, sample, qtbot):
     import zarr
+    from window_fakes import say
 
-    from conftest import say
     from histobridge.core.config import ProposeConfig
     from histobridge.core.files import write_json
 

@@ -116,9 +116,9 @@ class Page(QWidget):
         """Another page is opened."""
 
     def _refresh_if_shown(self, *_: object) -> None:
-        if self.isVisible() and self.session.project is not None:
+        if not self.isHidden() and self.session.project is not None:
             self.refresh()
 
     def _follow_if_shown(self, item: Followed) -> None:
-        if self.isVisible():
+        if not self.isHidden():
             self.follow(item)

@@ -31,6 +31,11 @@ class Picture(QWidget):
         self._pixmap = picture
         self.update()
 
+    @property
+    def shows_something(self) -> bool:
+        """Whether there is a picture."""
+        return not self._pixmap.isNull()
+
     def show_file(self, path: Path) -> None:
         """Show a file, read again only when it changed; a half-written one is left for the next look."""
         stamp = path.stat().st_mtime_ns

@@ -61,6 +61,7 @@ class Session(QObject):
         self.closers: list[Callable[[], object]] = []
         self.flushers: list[Callable[[], object]] = []
         self._engine = engine
+        self._closed = False
         self._manifest_stamp = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="histobridge-window")
         self._arrived.connect(self._deliver)
@@ -104,6 +105,7 @@ class Session(QObject):
 
     def close(self) -> None:
         """End the session with its window; running jobs go on in their own processes."""
+        self._closed = True
         self.blockSignals(True)
         self.close_project()
         self._thread.shutdown(wait=True, cancel_futures=True)
@@ -216,17 +218,23 @@ class Session(QObject):
     # -- in the background -----------------------------------------------------------------------------------------
 
     def later(self, work: Callable[[], Any], then: Callable[[Any], object]) -> None:
-        """Do `work` in the window's one background thread, then call `then` with its result in this one."""
+        """Do `work` in the window's one background thread, then call `then` with its result in this one.
+
+        `then` is not called when another project was opened or the window closed meanwhile.
+        """
+        project = self.project
 
         def arrived(future: Future[Any]) -> None:
             if not future.cancelled():
-                self._arrived.emit((future, then))
+                self._arrived.emit((project, future, then))
 
         self._thread.submit(work).add_done_callback(arrived)
 
     @Slot(object)
-    def _deliver(self, parcel: tuple[Future[Any], Callable[[Any], object]]) -> None:
-        future, then = parcel
+    def _deliver(self, parcel: tuple[Project | None, Future[Any], Callable[[Any], object]]) -> None:
+        project, future, then = parcel
+        if self._closed or project is not self.project:
+            return
         error = future.exception()
         if error is None:
             then(future.result())
