@@ -117,7 +117,7 @@ class TrainSegmenterConfig(Config):
     domain: Domain = "source"
     """Whose labels are learned."""
 
-    object_diameter_px: PositiveFloat = 25.0
+    object_diameter_px: PositiveFloat = 36.0
     """Typical diameter (area-weighted median), at the working scale, of the objects that set the scale (axons)."""
 
     subjects: tuple[str, ...] = ()
