@@ -13,7 +13,7 @@ import psutil
 
 from histobridge.core import jobs
 from histobridge.core.errors import CrashedError, HistoBridgeError, ProjectError
-from histobridge.core.job import Progress
+from histobridge.core.job import Job, Progress, finish
 from histobridge.core.project import Project
 from histobridge.core.runs import HEARTBEAT_SECONDS, Run, RunState
 
@@ -27,7 +27,7 @@ class CancelledError(HistoBridgeError):
 
 
 def perform(run: Run, watch: Callable[[Progress], object] = lambda _: None) -> dict[str, Any]:
-    """Run a queued, cancelled or interrupted job to its end and return its result.
+    """Run a queued, cancelled or interrupted job to its end here and return its result.
 
     Parameters
     ----------
@@ -35,6 +35,35 @@ def perform(run: Run, watch: Callable[[Progress], object] = lambda _: None) -> d
         Made by `Project.create_run`.
     watch : callable
         Called with every `Progress`.
+
+    Returns
+    -------
+    dict
+        What the job returned; also in `RunState.result`.
+
+    Raises
+    ------
+    CancelledError, CrashedError, ProjectError
+        See `performing`.
+    """
+    with closing(performing(run)) as job:
+        return finish(job, watch)
+
+
+def performing(run: Run) -> Job[dict[str, Any]]:
+    """Run a queued, cancelled or interrupted job, as a job whose progress can be made part of a larger one.
+
+    Closing it early stops the run as if it had been cancelled.
+
+    Parameters
+    ----------
+    run : Run
+        Made by `Project.create_run`.
+
+    Yields
+    ------
+    Progress
+        Of the run.
 
     Returns
     -------
@@ -76,10 +105,11 @@ def perform(run: Run, watch: Callable[[Progress], object] = lambda _: None) -> d
     run.write_state(state)
     run.log("started" if before.attempt == 0 else "resumed", attempt=state.attempt, pid=state.pid)
     with _heartbeat(run):
-        return _drive(run, state, watch)
+        result = yield from _drive(run, state)
+    return result
 
 
-def _drive(run: Run, state: RunState, watch: Callable[[Progress], object]) -> dict[str, Any]:
+def _drive(run: Run, state: RunState) -> Job[dict[str, Any]]:
     """Iterate the job, writing state and events on the way."""
     reporter = _Reporter(run, state)
     try:
@@ -94,10 +124,10 @@ def _drive(run: Run, state: RunState, watch: Callable[[Progress], object]) -> di
                     result: dict[str, Any] = stop.value or {}
                     break
                 reporter(progress)
-                watch(progress)
-    except (CancelledError, KeyboardInterrupt) as stopped:
+                yield progress
+    except (CancelledError, KeyboardInterrupt, GeneratorExit) as stopped:
         run.clear_cancel()
-        run.end(reporter.state, "cancelled", str(stopped) or "stopped by Ctrl-C; resume continues")
+        run.end(reporter.state, "cancelled", str(stopped) or "stopped; resume continues from the last checkpoint")
         raise
     except BaseException as error:
         run.end(reporter.state, "failed", _told(error), error=traceback.format_exc())
