@@ -99,3 +99,22 @@ def test_layers_of_the_user_are_never_touched(make_window, sample):
     window.session.close_project()
     assert [layer.name for layer in viewer.layers] == ["labels", "image"]
     assert (hers.data == 1).all()
+
+
+def test_the_sample_project_is_made_and_opened(make_window, tmp_path, qtbot):
+    _, window = make_window()
+    window.create_sample(tmp_path / "sample")
+    qtbot.waitUntil(lambda: window.session.project is not None, timeout=20000)
+    assert window.step_bar.current == "images"
+    assert window.session.editable
+
+
+def test_looking_at_a_tile_does_not_make_review_done_but_accepting_one_does(make_window, sample):
+    _, window = make_window(sample, show=False)
+    window.go("review", domain="target")
+    window.go("export")
+    assert window.step_bar.buttons["review"].text() == "○ Review"
+    window.page("review").accept_button.click()
+    window.page("review").desk.flush()
+    window.step_bar.refresh()
+    assert window.step_bar.buttons["review"].text() == "● Review"

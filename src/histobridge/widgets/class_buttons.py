@@ -7,6 +7,7 @@ from qtpy.QtWidgets import QGridLayout, QPushButton, QWidget
 
 from histobridge.core.manifest import IGNORE, ClassSpec
 from histobridge.layers import IGNORED_COLOR
+from histobridge.widgets.page import CHOSEN_STYLE
 
 COLUMNS = 3
 
@@ -38,6 +39,7 @@ class ClassButtons(QWidget):
             swatch.fill(QColor(color))
             made = QPushButton(QIcon(swatch), text)
             made.setCheckable(True)
+            made.setStyleSheet(CHOSEN_STYLE)
             made.setToolTip("Paint this; also by its key")
             made.clicked.connect(lambda _=False, value=value: self._choose(value))
             self._grid.addWidget(made, index // COLUMNS, index % COLUMNS)

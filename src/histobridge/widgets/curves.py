@@ -1,6 +1,7 @@
 """A plot of a few curves, drawn with QPainter: 0.7 ms an update where matplotlib takes 37."""
 
-from collections.abc import Mapping, Sequence
+import json
+from pathlib import Path
 
 from qtpy.QtCore import QPointF, QSize, Qt
 from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
@@ -9,17 +10,8 @@ from qtpy.QtWidgets import QSizePolicy, QWidget
 from histobridge.core.runs import Run
 
 COLORS = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#D55E00")
+POINTS = 2000
 LEFT, BOTTOM, TOP = 44, 18, 18
-
-
-def curves_of(run: Run) -> dict[str, list[tuple[float, float]]]:
-    """Read (step, value) of every metric from the event log of a run."""
-    curves: dict[str, list[tuple[float, float]]] = {}
-    for event in run.events():
-        if event.get("kind") == "progress":
-            for name, value in event.get("metrics", {}).items():
-                curves.setdefault(name, []).append((event["step"], value))
-    return curves
 
 
 class Curves(QWidget):
@@ -27,6 +19,8 @@ class Curves(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
+        self._path: Path | None = None
+        self._read = 0
         self._curves: dict[str, list[tuple[float, float]]] = {}
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
@@ -34,11 +28,34 @@ class Curves(QWidget):
         """Wide and flat."""
         return QSize(300, 120)
 
-    def show_curves(self, curves: Mapping[str, Sequence[tuple[float, float]]]) -> None:
-        """Draw these from now on."""
-        self._curves = {name: list(points) for name, points in curves.items() if points}
+    def follow(self, run: Run) -> None:
+        """Draw every metric in the event log of a run; reads only what was added since the last time."""
+        if run.path != self._path:
+            self._path, self._read, self._curves = run.path, 0, {}
+        try:
+            with (run.path / "events.jsonl").open("rb") as stream:
+                stream.seek(self._read)
+                added = stream.read()
+        except FileNotFoundError:
+            return
+        whole = added[: added.rfind(b"\n") + 1]
+        self._read += len(whole)
+        for line in whole.splitlines():
+            self._take(line)
         self.setToolTip(", ".join(f"{name} {points[-1][1]:.3g}" for name, points in self._curves.items()))
         self.update()
+
+    def _take(self, line: bytes) -> None:
+        """Add the numbers of one event; when a curve has become long, keep every second point."""
+        try:
+            event = json.loads(line)
+        except ValueError:
+            return
+        for name, value in event.get("metrics", {}).items():
+            curve = self._curves.setdefault(name, [])
+            curve.append((event["step"], value))
+            if len(curve) > POINTS:
+                del curve[1:-1:2]
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Draw axes, curves and names."""

@@ -18,7 +18,7 @@ class ExportPage(Page):
 
     def build(self) -> None:
         self._path: Path | None = None
-        self.form = ConfigForm(ExportConfig(), main=("formats", "out"))
+        self.form = ConfigForm(ExportConfig(), main=("formats", "out"), labels={"out": "Folder"})
         self.start_button = button("Export", self.start, primary=True)
         self.result = Note()
         self.notes = Note(style=WARNING_STYLE)

@@ -83,12 +83,21 @@ class ConfigForm(QWidget):
         Fields shown at once, in this order; the others lie under "More". Empty: all are shown at once.
     hidden : tuple of str
         Fields that keep the value of `config`.
+    labels : dict of str to str, optional
+        What to call fields whose name says too little.
     """
 
     changed = Signal()
 
-    def __init__(self, config: Config, main: tuple[str, ...] = (), hidden: tuple[str, ...] = ()):
+    def __init__(
+        self,
+        config: Config,
+        main: tuple[str, ...] = (),
+        hidden: tuple[str, ...] = (),
+        labels: dict[str, str] | None = None,
+    ):
         super().__init__()
+        self._labels = labels or {}
         self._start = config
         self.editors: dict[str, Editor] = {}
         self.nested: dict[str, ConfigForm] = {}
@@ -125,18 +134,19 @@ class ConfigForm(QWidget):
             return
         editor = editor_for(field, value)
         editor.changed.connect(self._check)
-        text = QLabel(label_of(name))
+        called = self._labels.get(name) or label_of(name)
+        text = QLabel(called)
         text.setBuddy(editor)
         for widget in (text, editor, *editor.findChildren(QWidget)):
             widget.setToolTip(f"<qt>{field.description or ''}</qt>")
-            widget.setAccessibleName(label_of(name))
+            widget.setAccessibleName(called)
         for widget in editor.findChildren(QWidget):
             widget.installEventFilter(self)
         error = Note(style=ERROR_STYLE)
         if not editor.own_label:
             layout.addWidget(text)
         else:
-            editor.set_label(label_of(name))
+            editor.set_label(called)
         layout.addWidget(editor)
         layout.addWidget(error)
         self.editors[name], self._errors[name] = editor, error

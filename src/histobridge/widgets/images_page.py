@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QFileDialog, QMenu, QToolButton, QWidget
+from qtpy.QtWidgets import QFileDialog, QMenu, QPushButton, QWidget
 
 from histobridge.core.config import AddImagesConfig, Domain
 from histobridge.widgets.class_table import ClassTable
@@ -45,16 +45,15 @@ class ImagesPage(Page):
         self.problems = Note(style=WARNING_STYLE)
         self.body.addWidget(self.problems)
         self.form = ConfigForm(AddImagesConfig(), hidden=("domain", "paths"))
-        self.body.addWidget(Fold("How files are read (pixel size, subject, masks…)", self.form))
+        self.body.addWidget(Fold("How files are read", self.form))
         self.body.addWidget(heading("Classes"))
         self.classes = ClassTable(self.session)
         self.body.addWidget(self.classes)
 
     def _add_buttons(self, domain: Domain) -> list[QWidget]:
-        layers = QToolButton()
-        layers.setText("Open layer ▾")
+        layers = QPushButton("Open layer ▾")
+        layers.setStyleSheet("QPushButton::menu-indicator { image: none; width: 0px; }")
         layers.setToolTip("Take an image that is open in napari, with a labels layer of the same size as its labels")
-        layers.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(layers)
         menu.aboutToShow.connect(lambda: self.fill_layers(menu, domain))
         layers.setMenu(menu)

@@ -2,14 +2,16 @@
 
 import time
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import (
     QApplication,
     QDialog,
+    QFrame,
     QHBoxLayout,
     QLabel,
     QPlainTextEdit,
     QProgressBar,
+    QScrollArea,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -21,6 +23,7 @@ from histobridge.widgets.page import ERROR_STYLE, Note, button, heading, row
 from histobridge.widgets.session import Followed, Session
 
 SHOWN = 4
+SHELF_PX = 200
 ENDINGS = {"finished": "✓", "failed": "▲", "cancelled": "■", "interrupted": "▲", "queued": "…", "running": "▶"}
 
 
@@ -114,6 +117,25 @@ class DetailsDialog(QDialog):
         layout.addWidget(row(copy, button("Close", self.close)))
 
 
+class Shelf(QScrollArea):
+    """As high as the panel in it, up to a limit, so that many jobs leave room for the page."""
+
+    def __init__(self, panel: QWidget):
+        super().__init__()
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setWidget(panel)
+        panel.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Follow the height that the panel wants."""
+        panel = self.widget()
+        if watched is panel and event is not None and event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Resize):
+            self.setFixedHeight(min(panel.layout().totalHeightForWidth(self.viewport().width()), SHELF_PX))
+        return super().eventFilter(watched, event)
+
+
 class JobsPanel(QWidget):
     """Jobs under way, and those that ended since the project was opened."""
 
@@ -127,6 +149,7 @@ class JobsPanel(QWidget):
         self._empty = Note("No job is running.")
         self._layout.addWidget(heading("Jobs"))
         self._layout.addWidget(self._empty)
+        self._layout.addStretch(1)
         session.project_changed.connect(self.reload)
         session.run_changed.connect(self._follow)
 

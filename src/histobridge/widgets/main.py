@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QFrame, QMessageBox, QScrollArea, QVBoxLayout, QWidge
 from histobridge.core.errors import HistoBridgeError
 from histobridge.core.project import Project
 from histobridge.layers import Canvas
-from histobridge.widgets.job_panel import JobsPanel
+from histobridge.widgets.job_panel import JobsPanel, Shelf
 from histobridge.widgets.page import Page, line
 from histobridge.widgets.project_bar import ProjectBar, StepBar
 from histobridge.widgets.session import Session, words
@@ -61,11 +61,12 @@ class HistoBridge(QWidget):
             layout.addWidget(widget)
         layout.addWidget(self.scroll, 1)
         layout.addWidget(line())
-        layout.addWidget(self.jobs)
+        layout.addWidget(Shelf(self.jobs))
         self.welcome = Welcome(session, self.project_bar)
         self._show(self.welcome)
         self.project_bar.create_asked.connect(self.create_project)
         self.project_bar.open_asked.connect(self.open_project)
+        self.project_bar.sample_asked.connect(self.create_sample)
         session.project_changed.connect(self._project_changed)
         self._timer = QTimer(self)
         self._timer.timeout.connect(session.poll)
@@ -82,6 +83,16 @@ class HistoBridge(QWidget):
             self.session.trouble.emit(words(error))
         else:
             self.session.open(project)
+
+    def create_sample(self, path: Path) -> None:
+        """Make the sample project in the background and open it."""
+
+        def make() -> Project:
+            from histobridge.core.sample import make_sample_project
+
+            return make_sample_project(Path(path))
+
+        self.session.later(make, self.session.open)
 
     def open_project(self, path: Path) -> None:
         """Open a project where the user left it."""

@@ -13,7 +13,7 @@ from histobridge.widgets.page import WARNING_STYLE, Note, Page, button, heading,
 from histobridge.widgets.pictures import Picture
 from histobridge.widgets.session import Followed
 
-STRIPS = {"source": "Source", "target": "Target", "matched": "Target, matched"}
+STRIPS = {"source": "Source", "target": "Target", "matched": "Matched"}
 
 
 class MatchPage(Page):
@@ -59,6 +59,7 @@ class MatchPage(Page):
             caption = QLabel(text)
             caption.setAlignment(Qt.AlignmentFlag.AlignCenter)
             grid.addWidget(self.strips[name], 0, column)
+            grid.setColumnStretch(column, 1)
             grid.addWidget(caption, 1, column)
             self.strips[name].setToolTip(f"{text}: a crop at the working scale; objects should look equally large")
         return self.pictures

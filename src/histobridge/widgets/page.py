@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from histobridge.widgets.session import Followed, Session
@@ -18,6 +18,11 @@ PRIMARY_STYLE = (
     "QPushButton:hover { background: #1a7fd1; } QPushButton:pressed { background: #0b5590; }"
     "QPushButton:focus { border: 2px solid white; padding: 6px; }"
     "QPushButton:disabled { background: #6b6f76; color: #d0d3d8; }"
+)
+CHOSEN_STYLE = (
+    "QPushButton, QToolButton { border: 1px solid #6b6f76; border-radius: 4px; padding: 4px; }"
+    "QPushButton:checked, QToolButton:checked { border: 2px solid #3b9ae8; padding: 3px; font-weight: bold; }"
+    "QToolButton::menu-indicator, QPushButton::menu-indicator { image: none; width: 0px; }"
 )
 
 
@@ -34,6 +39,10 @@ class Note(QLabel):
         self.setText(text)
         if not text:  # never shown from here: without a parent it would be a window of its own
             self.hide()
+
+    def minimumSizeHint(self) -> QSize:
+        """One line; Qt's own guess wraps at a narrow width, and so asks for scroll bars that are not needed."""
+        return QSize(20, self.fontMetrics().height())
 
     def say(self, text: str) -> None:
         """Show `text`, or nothing."""

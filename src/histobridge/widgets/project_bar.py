@@ -7,7 +7,7 @@ from qtpy.QtCore import QUrl, Signal
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QFileDialog, QGridLayout, QMenu, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
-from histobridge.widgets.page import ERROR_STYLE, WARNING_STYLE, Note, button
+from histobridge.widgets.page import CHOSEN_STYLE, ERROR_STYLE, WARNING_STYLE, Note, button
 from histobridge.widgets.session import Session
 from histobridge.widgets.steps import SIGNS, STEPS, step_states
 
@@ -19,12 +19,14 @@ class ProjectBar(QWidget):
 
     create_asked = Signal(object)
     open_asked = Signal(object)
+    sample_asked = Signal(object)
 
     def __init__(self, session: Session):
         super().__init__()
         self._session = session
         self.button = QToolButton()
         self.button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.button.setStyleSheet(CHOSEN_STYLE)
         self.button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.button.setToolTip("New, open, recent, folder, close")
         self.menu = QMenu(self)
@@ -72,6 +74,13 @@ class ProjectBar(QWidget):
         if name:
             self.create_asked.emit(Path(name))
 
+    def ask_sample(self) -> None:
+        """Ask where to make the sample project."""
+        start = str(Path.home() / "histobridge-sample")
+        name, _ = QFileDialog.getSaveFileName(self, "Sample project: name of its folder", start)
+        if name:
+            self.sample_asked.emit(Path(name))
+
     def ask_open(self) -> None:
         """Ask for the folder of an existing project."""
         name = QFileDialog.getExistingDirectory(self, "Open project: choose its folder")
@@ -97,6 +106,7 @@ class StepBar(QWidget):
         for index, step in enumerate(STEPS):
             made = QToolButton()
             made.setCheckable(True)
+            made.setStyleSheet(CHOSEN_STYLE)
             made.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
             made.clicked.connect(lambda _=False, key=step.key: go(key))
             layout.addWidget(made, index // COLUMNS, index % COLUMNS)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QButtonGroup, QComboBox, QHBoxLayout, QLabel, QPushButton, QRadioButton, QWidget
 
 from histobridge.core.config import Domain
@@ -55,7 +55,7 @@ class ReviewPage(Page):
         self.where, self.chip = Note(), QLabel()
         line = QHBoxLayout()
         line.addWidget(self.where, 1)
-        line.addWidget(self.chip)
+        line.addWidget(self.chip, 0, Qt.AlignmentFlag.AlignVCenter)
         self.body.addLayout(line)
         self.trouble = Note(style=ERROR_STYLE)
         self.body.addWidget(self.trouble)
@@ -148,7 +148,7 @@ class ReviewPage(Page):
             holds = {"E": self.canvas.erase, "H": self.canvas.hide_labels}
             self.canvas.bind(self._presses(), holds)
             self.canvas.when_painted(self._commit_soon.start, self.classes.mark)
-            self.canvas.choose_class(project.classes[0].value)
+            self.choose_class(project.classes[0].value)
         self.session.remembered.stay(project.path, image=place.image, tile=place.tile.id)
         self.images.setCurrentIndex(self.images.findData(place.image))
         self._reviewed = self.desk.reviewed()

@@ -95,23 +95,35 @@ class Session(QObject):
 
     def close_project(self) -> None:
         """Write what is pending and give the lock back; jobs go on."""
-        if self.project is None:
-            return
-        for close in self.closers:
-            close()
-        self.project.lock.release()
-        self.project, self.read_only, self.followed = None, "", {}
-        self.project_changed.emit()
+        if self._put_away():
+            self.project_changed.emit()
 
     def close(self) -> None:
-        """End the session with its window; running jobs go on in their own processes."""
+        """End the session with its window; running jobs go on in their own processes.
+
+        Touches nothing of Qt, which may be gone by now.
+        """
         self._closed = True
-        self.blockSignals(True)
-        self.close_project()
+        self._put_away()
         self._thread.shutdown(wait=True, cancel_futures=True)
         if self._engine is not None:
             self._engine.close()
             self._engine = None
+
+    def _put_away(self) -> bool:
+        """Write, unlock and forget the open project; returns whether there was one."""
+        if self.project is None:
+            return False
+        try:
+            for close in self.closers:
+                close()
+        except HistoBridgeError as error:
+            if not self._closed:  # the edits live on in memory as long as the project stays open
+                self.trouble.emit(words(error))
+                return False
+        self.project.lock.release()
+        self.project, self.read_only, self.followed = None, "", {}
+        return True
 
     @property
     def editable(self) -> bool:
@@ -225,7 +237,7 @@ class Session(QObject):
         project = self.project
 
         def arrived(future: Future[Any]) -> None:
-            if not future.cancelled():
+            if not (future.cancelled() or self._closed):
                 self._arrived.emit((project, future, then))
 
         self._thread.submit(work).add_done_callback(arrived)

@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Literal
 
+from histobridge.core.journal import Journal
 from histobridge.core.manifest import label_folder
 from histobridge.core.project import Project
 from histobridge.core.runs import RunState
@@ -49,7 +52,7 @@ def step_states(project: Project, runs: Mapping[str, tuple[str, RunState]]) -> d
         "match": "match" in finished,
         "translate": bool(finished & {"train-translator", "propose"}),
         "labels": "propose" in finished,
-        "review": any(label_folder(project.path, record).exists() for record in project.images("target")),
+        "review": any(_reviewed(label_folder(project.path, record)) for record in project.images("target")),
         "learn": "finetune" in finished,
         "export": "export" in finished,
     }
@@ -60,6 +63,21 @@ def step_states(project: Project, runs: Mapping[str, tuple[str, RunState]]) -> d
             trouble = trouble or any(record.pixel_size_um is None for record in project.images())
         states[step.key] = "attention" if trouble else "done" if done[step.key] else "open"
     return states
+
+
+def _reviewed(folder: Path) -> bool:
+    """Whether anything in the labels of an image was decided by the user."""
+    try:
+        stamp = (folder / "journal.log").stat().st_mtime_ns
+    except FileNotFoundError:
+        return (folder / "snapshot.json").exists()
+    return _any_edit(folder / "journal.log", stamp)
+
+
+@lru_cache(maxsize=4096)
+def _any_edit(journal: Path, stamp: int) -> bool:
+    """Whether a journal, as it was at `stamp`, holds more than events without pixels."""
+    return any(entry.pixels for entry in Journal(journal).entries)
 
 
 def _labelled(project: Project) -> bool:

@@ -5,7 +5,7 @@ from qtpy.QtWidgets import QButtonGroup, QLabel, QRadioButton, QVBoxLayout, QWid
 
 from histobridge.core.config import TrainTranslatorConfig
 from histobridge.widgets.cost import estimate
-from histobridge.widgets.curves import Curves, curves_of
+from histobridge.widgets.curves import Curves
 from histobridge.widgets.form import ConfigForm
 from histobridge.widgets.page import Note, Page, button, heading
 from histobridge.widgets.pictures import Picture
@@ -93,7 +93,7 @@ class TranslatePage(Page):
             file = item.run.path / f"preview-{name}.png"
             if file.exists():
                 picture.show_file(file)
-        self.curves.show_curves(curves_of(item.run))
+        self.curves.follow(item.run)
 
     def start(self) -> None:
         """Train, or go on with the instant translator."""

@@ -8,7 +8,7 @@ from histobridge.widgets.session import Session
 
 
 class Welcome(QWidget):
-    """Three ways in: a new project, an existing one, one of the last ones."""
+    """The ways in: a new project, an existing one, the sample, one of the last ones."""
 
     def __init__(self, session: Session, bar: ProjectBar):
         super().__init__()
@@ -24,6 +24,7 @@ class Welcome(QWidget):
         self.new = button("New project…", bar.ask_new, "Choose a name for a new folder", primary=True)
         layout.addWidget(self.new)
         layout.addWidget(button("Open project…", bar.ask_open, "Choose the folder of a project"))
+        layout.addWidget(button("Try the sample…", bar.ask_sample, "Made-up nerve fields in two modalities"))
         self._heading = heading("Recent")
         layout.addWidget(self._heading)
         self._recent = QVBoxLayout()
