@@ -1,7 +1,10 @@
 """A window with a project, and an engine that runs nothing by itself."""
 
 import pytest
-from window_fakes import FakeEngine
+from window_fakes import FakeEngine, say
+
+from histobridge.core.config import MatchConfig, TrainSegmenterConfig
+from histobridge.core.files import write_json
 
 
 @pytest.fixture
@@ -31,3 +34,26 @@ def make_window(make_napari_viewer, engine):
         return viewer, window
 
     return make
+
+
+@pytest.fixture
+def ended(sample):
+    """Write a run that has finished."""
+
+    def make(verb, config, **values):
+        run = sample.create_run(verb, config)
+        say(run, "finished", **values)
+        return run
+
+    return make
+
+
+@pytest.fixture
+def matched(ended):
+    """A finished matching, as its file says."""
+    ended("train-segmenter", TrainSegmenterConfig())
+    run = ended("match", MatchConfig())
+    values = {"source_working_um": 0.1, "target_working_um": 0.2, "scale_from": "estimate", "invert": True}
+    values |= {"polarity_from": "estimate", "certainty": 0.62, "certain": False}
+    write_json(run.path / "matching.json", values)
+    return run

@@ -32,3 +32,10 @@ def say(run, status, **values):
     """Write the state of a run as the process that works on it would."""
     process = {"pid": os.getpid(), "host": socket.gethostname(), "pid_started": psutil.Process().create_time()}
     run.write_state(RunState(status=status, **(process | values)))
+
+
+def submitted(window, engine):
+    """Verb and config of what the window has handed to the engine."""
+    return [
+        (item.verb, item.run.config) for item in window.session.followed.values() if item.run.id in engine.submitted
+    ]

@@ -93,7 +93,10 @@ class Desk:
         changed = 0
         if ignored.any():
             changed += self.edit.ignore(ignored)
-        changed += self.edit.commit(np.where(ignored | strange, classes, painted))
+        left = ignored | strange
+        # An ignored pixel painted in the class that lies under it differs only in its state.
+        repainted = ~left & (self.edit.state == IGNORED)
+        changed += self.edit.commit(np.where(left, classes, painted), repainted=repainted)
         self.strange = ""
         if strange.any():
             values = ", ".join(map(str, np.unique(painted[strange])))

@@ -24,6 +24,7 @@ from histobridge.widgets.session import Followed, Session
 
 SHOWN = 4
 SHELF_PX = 200
+LAID_OUT = (QEvent.Type.LayoutRequest, QEvent.Type.Resize, QEvent.Type.Show, QEvent.Type.Polish)
 ENDINGS = {"finished": "✓", "failed": "▲", "cancelled": "■", "interrupted": "▲", "queued": "…", "running": "▶"}
 
 
@@ -131,8 +132,10 @@ class Shelf(QScrollArea):
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Follow the height that the panel wants."""
         panel = self.widget()
-        if watched is panel and event is not None and event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Resize):
-            self.setFixedHeight(min(panel.layout().totalHeightForWidth(self.viewport().width()), SHELF_PX))
+        if watched is panel and event is not None and event.type() in LAID_OUT:
+            wanted = max(panel.layout().totalHeightForWidth(self.width()), panel.minimumSizeHint().height())
+            frame = self.height() - self.viewport().height()  # the theme's padding counts too
+            self.setFixedHeight(min(wanted + frame, SHELF_PX))
         return super().eventFilter(watched, event)
 
 
