@@ -12,7 +12,7 @@ import numpy as np
 import psutil
 
 from histobridge.core.errors import HistoBridgeError, InputError
-from histobridge.core.files import fsync_folder, rename_durably
+from histobridge.core.files import fsync_tree, rename_durably
 from histobridge.core.images.pyramid import ArrayLike, blocks
 
 _UNFINISHED = re.compile(r"(?P<name>.+\.(?:ome\.zarr|png|tif))\.(?P<kind>tmp|old)-(?P<pid>\d+)-[0-9a-f]{8}")
@@ -46,7 +46,7 @@ def published(final: Path, *, replace: bool) -> Iterator[Path]:
     beside = _beside(final, "tmp")
     try:
         yield beside
-        _sync_tree(beside)
+        fsync_tree(beside)
         _swap_in(beside, final, replace)
     finally:
         remove(beside)
@@ -125,19 +125,3 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def _sync_tree(path: Path) -> None:
-    """Make a file, or all files and names below a folder, durable."""
-    folders = [path] if path.is_dir() else []
-    for file in [path, *path.rglob("*")]:
-        if file.is_dir():
-            folders.append(file)
-            continue
-        descriptor = os.open(file, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    for folder in reversed(folders):
-        fsync_folder(folder)

@@ -7,13 +7,20 @@ from pathlib import Path
 from typing import Any
 
 
-def fsync_folder(folder: Path) -> None:
-    """Make the names in `folder` durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def fsync(path: Path) -> None:
+    """Make the bytes of a file, or the names in a folder, durable."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def fsync_tree(path: Path) -> None:
+    """Make a file, or all files and names below a folder, durable; names after what they name."""
+    for inside in sorted(path.rglob("*"), reverse=True):
+        fsync(inside)
+    fsync(path)
 
 
 def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
@@ -32,7 +39,7 @@ def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
         beside.unlink(missing_ok=True)
         raise
     if durable:
-        fsync_folder(path.parent)
+        fsync(path.parent)
 
 
 def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
@@ -48,4 +55,4 @@ def read_json(path: Path) -> Any:
 def rename_durably(source: Path, target: Path) -> None:
     """Move `source` to `target` on the same file system and make the new name durable."""
     source.replace(target)
-    fsync_folder(target.parent)
+    fsync(target.parent)

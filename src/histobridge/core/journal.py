@@ -14,7 +14,7 @@ from pathlib import Path
 
 from histobridge.core.delta import Delta, Entry, decode, decode_entry, encode
 from histobridge.core.errors import LockedError, ProjectError
-from histobridge.core.files import fsync_folder, write_bytes
+from histobridge.core.files import fsync, write_bytes
 from histobridge.core.frames import frame, read_frame, scan, write_at
 
 CACHE_BYTES = 64 * 2**20
@@ -202,7 +202,7 @@ class Journal:
                 self._load()
             if self.torn:
                 self._set_aside(descriptor)
-            fsync_folder(self.path.parent)
+            fsync(self.path.parent)
         except BaseException:
             os.close(descriptor)
             raise

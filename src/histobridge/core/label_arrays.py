@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histobridge.core.errors import ProjectError
-from histobridge.core.files import fsync_folder
+from histobridge.core.files import fsync
 from histobridge.core.tiles import Window
 
 CHUNK = 512
@@ -96,9 +96,9 @@ class LabelArrays:
         for name in NAMES:
             for folder, _, names in os.walk(self.folder / name, topdown=False):
                 for file in names if files else ():
-                    _fsync_file(Path(folder, file))
-                fsync_folder(Path(folder))
-        fsync_folder(self.folder)
+                    fsync(Path(folder, file))
+                fsync(Path(folder))
+        fsync(self.folder)
 
     def _make(self, name: str, store: Any, *, overwrite: bool) -> Any:
         import zarr
@@ -134,11 +134,3 @@ class LabelArrays:
                 )
             self._opened[name] = array
         return self._opened[name]
-
-
-def _fsync_file(file: Path) -> None:
-    descriptor = os.open(file, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,6 +1,5 @@
 """The proposals of one run: classes and confidence of each target image, on disk."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histobridge.core.errors import ProjectError
-from histobridge.core.files import read_json, rename_durably, write_json
+from histobridge.core.files import fsync_tree, read_json, rename_durably, write_json
 from histobridge.core.project import Project
 
 if TYPE_CHECKING:
@@ -113,7 +112,7 @@ def write_proposal(run: Path, image_id: str, prediction: "NativePrediction", sha
         "confidence": confidence_sum / 255 / pixels,
     }
     write_json(beside / "proposal.json", summary)
-    _sync_tree(beside)
+    fsync_tree(beside)
     rename_durably(beside, final)
 
 
@@ -121,13 +120,3 @@ def _blocks(shape: tuple[int, int]) -> Iterator[Window]:
     for row in range(0, shape[0], BLOCK):
         for column in range(0, shape[1], BLOCK):
             yield slice(row, min(row + BLOCK, shape[0])), slice(column, min(column + BLOCK, shape[1]))
-
-
-def _sync_tree(folder: Path) -> None:
-    """Make all files below `folder` durable before the rename that publishes them."""
-    for path in folder.rglob("*"):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
