@@ -149,6 +149,39 @@ def test_taking_in_goes_on_after_a_crash_between_move_and_manifest(project):
     assert project.image("a").shape == (4, 6)
 
 
+@pytest.mark.parametrize("change", [{}, {"domain": "target"}, {"sha256": "other"}])
+def test_image_whose_id_another_import_took_meanwhile_gets_a_new_one(project, change):
+    first, second = import_run(project, record("a")), import_run(project, record("a", **change))
+    with project.editing():
+        project.adopt(first)
+        (adopted,) = project.adopt(second)
+        assert project.adopt(second) == []
+    assert [image.id for image in Project.open(project.path).images()] == ["a", "a-2"]
+    assert (project.path / "images" / adopted.domain / "a-2" / "pixels").exists()
+
+
+def test_new_id_survives_a_crash_before_the_manifest(project, monkeypatch):
+    run = import_run(project, record("a", sha256="other"))
+    with project.editing():
+        project.adopt(import_run(project, record("a")))
+        with monkeypatch.context() as crash:
+            crash.setattr(Project, "_write", None)
+            with pytest.raises(TypeError):
+                project.adopt(run)
+        assert [image.id for image in project.adopt(run)] == ["a-2"]
+    assert (project.path / "images" / "source" / "a-2" / "pixels").exists()
+
+
+def test_taking_in_goes_on_after_a_crash_between_manifest_and_clearing_up(project):
+    run = import_run(project, record("a"))
+    with project.editing():
+        project.adopt(run)
+        project.update_image("a", pixel_size_um=0.5)
+        write_json(run.path / "staged" / "a" / "record.json", record("a").model_dump(mode="json"))
+        assert project.adopt(run) == []
+    assert [image.pixel_size_um for image in project.images()] == [0.5]
+
+
 def test_image_that_is_not_there_is_told(project):
     with pytest.raises(ProjectError, match="no image 'x'"):
         project.image("x")
@@ -160,6 +193,19 @@ def test_field_of_an_image_can_be_changed(project):
         assert project.update_image("a", pixel_size_um=0.25).pixel_size_um == 0.25
     again = Project.open(project.path)
     assert [image.pixel_size_um for image in again.images()] == [0.25, None]
+
+
+def test_wrong_field_is_named_with_what_was_expected_and_found(project):
+    axon = ClassSpec(name="axon", value=1, color="#ffffff")
+    with project.editing():
+        project.adopt(import_run(project, record("a")))
+        with pytest.raises(InputError, match=r"image a stays.*pixel_size_um: .*greater than 0 \(got -1\)"):
+            project.update_image("a", pixel_size_um=-1)
+        with pytest.raises(InputError, match="stays as it was: class name used twice: axon"):
+            project.set_classes([axon, axon.model_copy(update={"value": 2})])
+        with pytest.raises(InputError, match=r"pixel_size: .*\(got 1\)"):
+            project.update_image("a", pixel_size=1)
+    assert Project.open(project.path).image("a").pixel_size_um is None
 
 
 def test_project_can_be_moved(project, tmp_path):

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from histobridge.cli.output import Outcome, table
 from histobridge.core.config import Domain
-from histobridge.core.errors import InputError
+from histobridge.core.errors import InputError, wrong_fields
 from histobridge.core.manifest import MYELINATED_FIBRE, ClassSpec, ImageRecord, RunKind
 from histobridge.core.project import KIND_OF_VERB, Project
 from histobridge.core.runs import Run
@@ -48,9 +48,7 @@ def _classes(path: Path) -> tuple[ClassSpec, ...]:
     except OSError as error:
         raise InputError(f"--classes {path}: {error.strerror}; name a JSON file") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "list"
-        raise InputError(f"--classes {path}: {where}: {first['msg']} (got {first['input']!r})") from error
+        raise InputError(f"--classes {path}: {wrong_fields(error)}") from error
     except ValueError as error:
         raise InputError(f"--classes {path} is not JSON: {error}") from error
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import ValidationError
 
 from histobridge.core import config
-from histobridge.core.errors import InputError
+from histobridge.core.errors import InputError, wrong_fields
 from histobridge.core.job import Job
 
 if TYPE_CHECKING:
@@ -54,8 +54,7 @@ def parse_config(verb: str, values: dict[str, Any]) -> config.Config:
     except KeyError:
         raise InputError(f"unknown job {verb!r}; expected one of {', '.join(JOBS)}") from None
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']} (got {e['input']!r})" for e in error.errors()]
-        raise InputError(f"{verb}: " + "; ".join(lines)) from error
+        raise InputError(f"{verb}: {wrong_fields(error)}") from error
 
 
 def start(project: "Project", run: "Run") -> Job[dict[str, Any]]:

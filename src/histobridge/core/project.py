@@ -3,13 +3,14 @@
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import ValidationError
 
 from histobridge.core.config import Config, Domain
-from histobridge.core.errors import InputError, LockedError, ProjectError
+from histobridge.core.errors import InputError, LockedError, ProjectError, wrong_fields
 from histobridge.core.files import read_json, rename_durably, write_json
 from histobridge.core.lock import EditLock
 from histobridge.core.manifest import (
@@ -108,17 +109,23 @@ class Project:
     def _write(self, **changes: Any) -> None:
         if not self.lock.held:
             raise LockedError(f"{self.path} is open read-only here; take the edit lock first")
-        manifest = Manifest.model_validate(self.manifest.model_dump() | changes)
+        try:
+            manifest = Manifest.model_validate(self.manifest.model_dump() | changes)
+        except ValidationError as error:
+            raise InputError(f"{self.name} stays as it was: {wrong_fields(error)}") from error
         write_json(self.path / "project.json", manifest.model_dump(mode="json"))
         self.manifest = manifest
 
     def set_classes(self, classes: Iterable[ClassSpec]) -> None:
-        """Replace the class table."""
+        """Replace the class table; raises `InputError` if a name or value is used twice or an enclosing class lacks."""
         self._write(classes=[spec.model_dump() for spec in classes])
 
     def update_image(self, image_id: str, **changes: Any) -> ImageRecord:
-        """Change fields of one image, such as ``pixel_size_um``, and return it."""
-        changed = ImageRecord.model_validate(self.image(image_id).model_dump() | changes)
+        """Change fields of one image, such as ``pixel_size_um``, and return it; raises `InputError` for wrong ones."""
+        try:
+            changed = ImageRecord.model_validate(self.image(image_id).model_dump() | changes)
+        except ValidationError as error:
+            raise InputError(f"image {image_id} stays as it was: {wrong_fields(error)}") from error
         records = [changed if record.id == image_id else record for record in self.manifest.images]
         self._write(images=[record.model_dump() for record in records])
         return changed
@@ -134,11 +141,11 @@ class Project:
         """Take the images that an import run has staged into the project; doing it again does nothing.
 
         A staged image is the folder ``<run>/staged/<id>`` with ``record.json`` and the folders ``image`` and ``labels``
-        (each may be missing).
+        (each may be missing). It gets another id if another import has taken its own in the meantime.
         """
         adopted = []
         for staged in sorted((run.path / "staged").glob("*/record.json")):
-            record = ImageRecord.model_validate(read_json(staged))
+            record = self._staged(staged)
             for name, target in (
                 ("image", image_folder(self.path, record)),
                 ("labels", label_folder(self.path, record)),
@@ -152,6 +159,19 @@ class Project:
                 adopted.append(record)
             staged.unlink()
         return adopted
+
+    def _staged(self, file: Path) -> ImageRecord:
+        """Read a staged record; a new id goes to disk first, so that a crash later on cannot give it another one."""
+        record = ImageRecord.model_validate(read_json(file))
+        known = {image.id.casefold(): image for image in self.manifest.images}
+        other = known.get(record.id.casefold())
+        to_move = any((file.parent / name).exists() for name in ("image", "labels"))
+        if other is None or (not to_move and _same_image(other, record)):
+            return record
+        free = next(name for number in count(2) if (name := f"{record.id}-{number}").casefold() not in known)
+        record = record.model_copy(update={"id": free})
+        write_json(file, record.model_dump(mode="json"))
+        return record
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -230,6 +250,12 @@ class Project:
         return run
 
 
+def _same_image(one: ImageRecord, other: ImageRecord) -> bool:
+    """Whether two records are of the same section of the same file, whatever the user has changed since."""
+    fixed = ("domain", "shape", "origin", "sha256")
+    return all(getattr(one, name) == getattr(other, name) for name in fixed)
+
+
 def _read_manifest(path: Path) -> Manifest:
     file = path / "project.json"
     try:
@@ -247,6 +273,4 @@ def _read_manifest(path: Path) -> Manifest:
     try:
         return Manifest.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "file"
-        raise ProjectError(f"{file} is damaged at {where}: {first['msg']}") from error
+        raise ProjectError(f"{file} is damaged at {wrong_fields(error)}") from error

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import platformdirs
@@ -85,7 +86,10 @@ def runtime_folder() -> Path:
         If it belongs to another user or others can enter it: they could run programs as this user.
     """
     named = os.environ.get("HISTOBRIDGE_RUNTIME_DIR")
-    folder = Path(named or platformdirs.user_runtime_dir("histobridge"))
+    with warnings.catch_warnings():
+        # Without XDG_RUNTIME_DIR, as over ssh, it warns of taking another folder; below we check that it is private.
+        warnings.simplefilter("ignore", UserWarning)
+        folder = Path(named or platformdirs.user_runtime_dir("histobridge"))
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     status = folder.stat()
     if status.st_uid != os.getuid() or status.st_mode & 0o077:

@@ -25,6 +25,7 @@ WARM_UP_STEPS = 20
 POLYNOMIAL_POWER = 0.9
 GRADIENT_LIMIT = 12.0
 BAD_STEPS_ALLOWED = 2
+SKIPPED = "skipped a step whose loss was not a finite number"
 
 
 class DivergedError(HistoBridgeError):
@@ -74,7 +75,7 @@ def train(
     Yields
     ------
     Progress
-        After every optimizer step, with the loss.
+        After every optimizer step, with the ``loss``; without it where the step was skipped.
 
     Returns
     -------
@@ -93,11 +94,11 @@ def train(
     net.train()
     try:
         for step, batch in enumerate(islice(sampler.batches(config.batch_size), config.steps - first), first + 1):
-            loss = training.learn(batch, step)
+            metrics = training.learn(batch, step)
             if step % config.checkpoint_every == 0 or step == config.steps:
                 training.save(step, on_checkpoint)
             try:
-                yield Progress(step, config.steps, "training", {"loss": loss})
+                yield Progress(step, config.steps, "training" if metrics else SKIPPED, metrics)
             except GeneratorExit:
                 training.save(step, on_checkpoint)
                 raise
@@ -122,8 +123,8 @@ class _Training:
         self.bad_steps = 0
         self.saved_step = 0
 
-    def learn(self, batch: Batch, step: int) -> float:
-        """Take one optimizer step and return the loss; a step without a finite loss changes nothing."""
+    def learn(self, batch: Batch, step: int) -> dict[str, float]:
+        """Take one optimizer step and return the loss; a step without a finite one changes and returns nothing."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.learning_rate * learning_rate_share(step, self.config.steps)
         buffers = [buffer.clone() for buffer in self.net.buffers()]
@@ -132,12 +133,12 @@ class _Training:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.net.parameters(), GRADIENT_LIMIT)
-        if torch.isfinite(loss + norm):
-            self.optimizer.step()
-            self.bad_steps = 0
-        else:
+        if not torch.isfinite(loss + norm):
             self._skip(buffers, step)
-        return float(loss.detach())
+            return {}
+        self.optimizer.step()
+        self.bad_steps = 0
+        return {"loss": float(loss.detach())}
 
     def _skip(self, buffers: list[torch.Tensor], step: int) -> None:
         """Take the running statistics back, which a bad batch has spoiled; give up after a few in a row."""
