@@ -1,0 +1,165 @@
+"""Peak memory of the jobs that touch every pixel of one very large image.
+
+    python benchmarks/memory.py --size 32768
+
+A synthetic target field is tiled to `--size` pixels a side and written as OME-Zarr. Then it is added, matched, given
+proposals by adaptation and by the model that this makes, and exported, each job in a process of its own, whose peak
+resident memory (VmHWM, Linux) is read at its end. `--zoom` is working pixels per native pixel. Networks are hardly
+trained: what they answer does not change what they need. Results are appended to `benchmarks/results/memory.csv`.
+"""
+
+import argparse
+import csv
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from histobridge.core.config import (
+    AddImagesConfig,
+    Config,
+    ExportConfig,
+    MatchConfig,
+    ProposeConfig,
+    SegmenterTraining,
+    TrainSegmenterConfig,
+)
+from histobridge.core.files import read_json
+from histobridge.core.images.pyramid import write_pyramid
+from histobridge.core.perform import perform
+from histobridge.core.runs import Run
+from histobridge.core.sample import make_sample_project
+from histobridge.core.synthetic import two_modalities
+
+TABLE = Path(__file__).parent / "results" / "memory.csv"
+COLUMNS = ["date", "commit", "machine", "size", "zoom", "preset", "job", "seconds", "peak_mb"]
+FIELD_PX = 256
+LIMIT_MB = 2000
+
+
+def main() -> int:
+    arguments = parse()
+    if arguments.perform:
+        return perform_here(arguments.perform)
+    work: Path = arguments.work / f"{arguments.size}"
+    shutil.rmtree(work, ignore_errors=True)
+    rows = []
+    for name, run in jobs(work, arguments):
+        rows.append(measured(name, run, arguments))
+        print(f"{name:20} {rows[-1]['seconds']:>8} s {rows[-1]['peak_mb']:>6} MB", flush=True)
+    append(arguments.table, rows)
+    if not arguments.keep:
+        shutil.rmtree(work)
+    return int(any(row["peak_mb"] > LIMIT_MB for row in rows))
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, default=32768, help="side of the image in pixels")
+    parser.add_argument("--zoom", type=float, default=0.25, help="working pixels per native pixel")
+    parser.add_argument("--preset", default="tiny", choices=["tiny", "cpu", "gpu"])
+    parser.add_argument("--work", type=Path, default=Path("memory-work"), help="images and project are made here")
+    parser.add_argument("--keep", action="store_true", help="leave them there")
+    parser.add_argument("--table", type=Path, default=TABLE)
+    parser.add_argument("--perform", type=Path, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+class Tiled:
+    """A field, repeated to any size; computed where it is sliced."""
+
+    def __init__(self, field: np.ndarray, size: int):
+        self.field, self.shape, self.dtype = field, (size, size), field.dtype
+
+    def __getitem__(self, window: tuple[slice, slice]) -> np.ndarray:
+        rows, columns = (
+            np.arange(*part.indices(size)) % side
+            for part, size, side in zip(window, self.shape, self.field.shape, strict=True)
+        )
+        return self.field[np.ix_(rows, columns)]
+
+
+def jobs(work: Path, arguments: argparse.Namespace):
+    """Make the project and its large image, then yield name and run of every job to measure, the earlier ones done."""
+    work.mkdir(parents=True)
+    project = make_sample_project(work / "project", fields=1, size=FIELD_PX)
+    training = SegmenterTraining(preset=arguments.preset, steps=20)
+    learned = project.create_run("train-segmenter", TrainSegmenterConfig(training=training))
+    perform(learned)
+    working_um = read_json(learned.path / "model.json")["working_um"]
+    pixel_um = working_um * arguments.zoom
+    known = {record.id for record in project.images()}
+    large_field(work / "large.ome.zarr", arguments, pixel_um)
+
+    def run(verb: str, config: Config) -> Run:
+        return project.create_run(verb, config)
+
+    adding = run("add", AddImagesConfig(paths=(work.absolute() / "large.ome.zarr",), domain="target"))
+    yield "add", adding
+    with project.editing("memory benchmark"):
+        project.adopt(adding)
+    (large,) = (record.id for record in project.images() if record.id not in known)
+    yield "match", run("match", MatchConfig(scale_factor=1.0, polarity="invert"))
+    adaptation = run("propose", ProposeConfig(route="adaptation", images=(large,)))
+    yield "propose adaptation", adaptation
+    yield "propose model", run("propose", ProposeConfig(route="model", segmenter=adaptation.id, images=(large,)))
+    yield "export", run("export", ExportConfig(out=work.absolute() / "out", images=(large,)))
+
+
+def large_field(path: Path, arguments: argparse.Namespace, pixel_um: float) -> None:
+    """Write the large image: one field, its pixels repeated so that objects have their size at the working scale."""
+    (field,) = (made for made in two_modalities(1, FIELD_PX) if made.domain == "target")
+    repeat = max(1, round(1 / arguments.zoom))
+    image = np.kron(field.image, np.ones((repeat, repeat), field.image.dtype))
+    write_pyramid(path, Tiled(image, arguments.size), pixel_um)
+
+
+def measured(name: str, run: Run, arguments: argparse.Namespace) -> dict:
+    """Perform a run in a process of its own."""
+    began = time.monotonic()
+    command = [sys.executable, __file__, "--perform", str(run.path)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "commit": commit.stdout.strip(),
+        "machine": f"{platform.machine()} {os.cpu_count()} cores, Python {platform.python_version()}",
+        "size": arguments.size,
+        "zoom": arguments.zoom,
+        "preset": arguments.preset,
+        "job": name,
+        "seconds": round(time.monotonic() - began),
+        "peak_mb": json.loads(done.stdout.splitlines()[-1])["peak_mb"],
+    }
+
+
+def perform_here(path: Path) -> int:
+    """Perform a run and write the peak memory of this process; that of its parent would count what `exec` replaced."""
+    perform(Run(path))
+    status = Path("/proc/self/status").read_text()
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    print(json.dumps({"peak_mb": round(int(found[1]) * 1024 / 1e6)}))
+    return 0
+
+
+def append(table: Path, rows: list[dict]) -> None:
+    """Add rows to the committed table."""
+    table.parent.mkdir(exist_ok=True)
+    fresh = not table.exists()
+    with table.open("a", newline="") as stream:
+        writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+        if fresh:
+            writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
