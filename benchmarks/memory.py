@@ -3,9 +3,10 @@
     python benchmarks/memory.py --size 32768
 
 A synthetic target field is tiled to `--size` pixels a side and written as OME-Zarr. Then it is added, matched, given
-proposals by adaptation, exported, and given proposals by the model that adaptation left, each job in a process of its own, whose peak
-resident memory (VmHWM, Linux) is read at its end; more than 2000 MB makes the exit code 1. `--zoom` is working pixels per native pixel. Networks are hardly
-trained: what they answer does not change what they need. Results are appended to `benchmarks/results/memory.csv`.
+proposals by adaptation, exported, and given proposals by the model that adaptation left; each job in a process of its
+own, whose peak resident memory (VmHWM, Linux) is read at its end. More than 2000 MB makes the exit code 1. `--zoom` is
+working pixels per native pixel. Networks are hardly trained: what they answer does not change what they need. Every job
+appends a row to `benchmarks/results/memory.csv`.
 """
 
 import argparse
