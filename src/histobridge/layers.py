@@ -28,7 +28,8 @@ class Canvas:
     """
 
     def __init__(self, viewer: "Viewer"):
-        self._viewer = viewer
+        # napari hands plugins a proxy that wraps every layer anew: then no layer would ever be the one we made.
+        self._viewer: Viewer = getattr(viewer, "__wrapped__", viewer)
         self.image: Image | None = None
         self.labels: Labels | None = None
         self.ruler: Shapes | None = None

@@ -33,10 +33,12 @@ class LayerPixels:
 
 
 def take(layer: "Image", masks: Sequence["Labels"]) -> LayerPixels:
-    """Describe an image layer and the topmost labels layer of its size; no pixel is read yet."""
+    """Describe an image layer and the topmost labels layer of its size that lies on it; no pixel is read yet."""
     image = layer.data[0] if layer.multiscale else layer.data
     shape = image.shape[:-1] if layer.rgb else image.shape
-    fitting = [mask.data for mask in masks if not mask.multiscale and mask.data.shape == shape]
+    corner = tuple(layer.translate)
+    over = [mask for mask in masks if not mask.multiscale and tuple(mask.translate) == corner]
+    fitting = [mask.data for mask in over if mask.data.shape == shape]
     said = layer.metadata.get("histobridge", {})
     size = said.get("pixel_size_um") or _um(layer.scale[-1], layer.units[-1])
     return LayerPixels(layer.name, image, fitting[-1] if fitting else None, size, said.get("subject", ""))
