@@ -58,15 +58,17 @@ def facts(result: Mapping[str, Any]) -> list[str]:
     """Lines for what a job returned; long rows of numbers are for `--json`."""
     lines = []
     for name, value in result.items():
+        if isinstance(value, list | tuple) and not value:
+            continue
         words = name.replace("_", " ")
         if isinstance(value, Mapping):
             lines.append(f"{words}: {', '.join(f'{key} {_cell(item)}' for key, item in value.items()) or '-'}")
         elif not isinstance(value, list | tuple):
             lines.append(f"{words}: {_cell(value)}")
-        elif value and isinstance(value[0], Mapping):
+        elif isinstance(value[0], Mapping):
             lines += [f"{words}:", *table([_scalars(row) for row in value])]
         elif len(value) <= MOST_SHOWN:
-            lines.append(f"{words}: {', '.join(map(_cell, value)) or '-'}")
+            lines.append(f"{words}: {', '.join(map(_cell, value))}")
         else:
             lines.append(f"{words}: {len(value)} values")
     return lines

@@ -1,4 +1,4 @@
-"""The verbs that look after a project: new, status, promote."""
+"""The verbs that look after a project: new, set, status, promote."""
 
 import argparse
 import json
@@ -53,6 +53,30 @@ def _classes(path: Path) -> tuple[ClassSpec, ...]:
         raise InputError(f"--classes {path} is not JSON: {error}") from error
 
 
+def set_fields_options(parser: argparse.ArgumentParser, _verb: str) -> None:
+    """Options of `set`."""
+    parser.add_argument("project", metavar="PROJECT", help="The project folder.")
+    parser.add_argument("images", metavar="IMAGE", nargs="+", help="Id of an image, as `histobridge status` shows it.")
+    parser.add_argument("--pixel-size-um", metavar="X", help="Pixel size in µm.")
+    parser.add_argument("--subject", metavar="TEXT", help="Animal or patient; splits never cut through a subject.")
+    parser.add_argument("--section", metavar="TEXT", help="Section or field of the subject.")
+
+
+def set_fields(namespace: argparse.Namespace) -> Outcome:
+    """Change what is known of images; all of them or none."""
+    names = ("pixel_size_um", "subject", "section")
+    changes = {name: getattr(namespace, name) for name in names if getattr(namespace, name) is not None}
+    if not changes:
+        raise InputError("set needs a field to change: --pixel-size-um, --subject or --section")
+    if "pixel_size_um" in changes:
+        changes["pixel_size_from"] = "user"
+    project = Project.open(Path(namespace.project))
+    with project.editing("histobridge set"):
+        project.update_images(namespace.images, **changes)
+    values = {"verb": "set", "project": str(project.path), "images": namespace.images, "changed": changes}
+    return Outcome(values, [f"changed {', '.join(namespace.images)}"])
+
+
 def promote_options(parser: argparse.ArgumentParser, _verb: str) -> None:
     """Options of `promote`."""
     parser.add_argument("project", metavar="PROJECT", help="The project folder.")
@@ -104,6 +128,9 @@ def status(namespace: argparse.Namespace) -> Outcome:
     lines = [f"{project.name} ({project.path})"]
     lines += [f"being edited by {editor}"] if editor else []
     lines += ["", *table({"domain": name, **row} for name, row in domains.items())]
+    if sizeless := [row["id"] for row in images if row["pixel_size_um"] is None]:
+        lines += ["", f"no pixel size: {', '.join(sizeless)}"]
+        lines += [f"  -> histobridge set {project.path} IMAGE… --pixel-size-um X"]
     shown = ("run", "status", "done", "started", "message")
     lines += ["", *table({name: row[name] for name in shown} for row in runs)] if runs else ["", "no runs yet"]
     lines += ["", *(f"{kind.replace('_', ' ')} in use: {run}" for kind, run in active.items())] if active else []

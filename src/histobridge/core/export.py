@@ -99,9 +99,15 @@ def _wanted(project: Project, config: ExportConfig) -> list[ImageRecord]:
     ]
     missing = [record.id for record in named if record not in records]
     if missing:
-        raise InputError(f"image {missing[0]} has neither labels nor a proposal; propose labels for it first")
+        raise InputError(
+            f"image {missing[0]} has neither labels nor a proposal; propose labels for it first "
+            "(Labels page, or `histobridge propose`)"
+        )
     if not records:
-        raise ProjectError(f"no image of the {config.domain} has labels or proposals yet; propose labels first")
+        raise ProjectError(
+            f"no image of the {config.domain} has labels or proposals yet; propose some first "
+            "(Labels page, or `histobridge propose`)"
+        )
     return records
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from histobridge.core.images.pyramid import Pyramid
     from histobridge.core.labels import LabelStore
 
+SHOWN_IDS = 8
 KIND_OF_VERB: dict[str, RunKind] = {
     "train-segmenter": "segmenter",
     "match": "matching",
@@ -122,13 +123,19 @@ class Project:
 
     def update_image(self, image_id: str, **changes: Any) -> ImageRecord:
         """Change fields of one image, such as ``pixel_size_um``, and return it; raises `InputError` for wrong ones."""
-        try:
-            changed = ImageRecord.model_validate(self.image(image_id).model_dump() | changes)
-        except ValidationError as error:
-            raise InputError(f"image {image_id} stays as it was: {wrong_fields(error)}") from error
-        records = [changed if record.id == image_id else record for record in self.manifest.images]
-        self._write(images=[record.model_dump() for record in records])
+        (changed,) = self.update_images([image_id], **changes)
         return changed
+
+    def update_images(self, image_ids: Iterable[str], **changes: Any) -> list[ImageRecord]:
+        """Change the same fields of several images, of all or none, and return them; see `update_image`."""
+        changed = {}
+        for image_id in image_ids:
+            try:
+                changed[image_id] = ImageRecord.model_validate(self.image(image_id).model_dump() | changes)
+            except ValidationError as error:
+                raise InputError(f"image {image_id} stays as it was: {wrong_fields(error)}") from error
+        self._write(images=[changed.get(record.id, record).model_dump() for record in self.manifest.images])
+        return list(changed.values())
 
     def pin(self, kind: RunKind, run_id: str) -> None:
         """Choose the active run of a kind by hand; an empty id goes back to the latest."""
@@ -198,7 +205,9 @@ class Project:
         for record in self.manifest.images:
             if record.id == image_id:
                 return record
-        raise ProjectError(f"{self.path} has no image {image_id!r}")
+        known = ", ".join(record.id for record in self.manifest.images[:SHOWN_IDS]) or "none yet"
+        more = ", ..." if len(self.manifest.images) > SHOWN_IDS else ""
+        raise ProjectError(f"{self.name} has no image {image_id!r}; choose among {known}{more}")
 
     def pixels(self, image_id: str) -> "Pyramid":
         """Open the pixels of one image, lazily."""
@@ -261,7 +270,10 @@ def _read_manifest(path: Path) -> Manifest:
     try:
         values = read_json(file)
     except FileNotFoundError:
-        raise ProjectError(f"{path} is not a HistoBridge project: it has no project.json") from None
+        found = "it has no project.json" if path.is_dir() else "there is no such folder"
+        raise ProjectError(
+            f"{path} is not a HistoBridge project: {found}; check the name, or make one with `histobridge new`"
+        ) from None
     except (OSError, ValueError) as error:
         raise ProjectError(f"{file} cannot be read: {error}") from error
     version = values.get("schema_version") if isinstance(values, dict) else None

@@ -49,8 +49,10 @@ def add_images(project: Project, run: Run, config: AddImagesConfig) -> Job[dict[
     Raises
     ------
     InputError
-        If `subject_pattern` is no regular expression with a group `subject`.
+        If no `paths` are given, or `subject_pattern` is no regular expression with a group `subject`.
     """
+    if not config.paths:
+        raise InputError("paths: none given; name image files, folders, OME-Zarr groups or BIDS datasets")
     pattern = _compiled(config.subject_pattern)
     found = find_images(config, project.classes_of(config.domain))
     problems = [problem.as_dict() for problem in found.problems]

@@ -61,7 +61,9 @@ def label_table(path: Path, counts: Counts, classes: Sequence[ClassSpec], mask_v
         return pair_table(path, counts, classes)
     unknown = [value for value in counts if value not in known]
     found = f"has values that are no class: {_listed(unknown)} (classes: {_named(classes)})"
-    raise FileError(path, found, "say what they mean in `mask_values`, or add a class with that value")
+    raise FileError(
+        path, found, "say what they mean in `mask_values` (such as 7=0 for background), or add a class with that value"
+    )
 
 
 def _given_table(path: Path, counts: Counts, known: set[int], mask_values: Mapping[int, int]) -> Table:

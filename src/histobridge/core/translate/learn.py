@@ -79,7 +79,9 @@ def _image_ids(project: Project, domain: Domain) -> list[str]:
     """Images of one domain, by id; training sees no others."""
     ids = [record.id for record in project.images(domain)]
     if not ids:
-        raise ProjectError(f"there are no {domain} images yet; add some on the Images page")
+        raise ProjectError(
+            f"there are no {domain} images yet; add some (Images page, or `histobridge add --domain {domain}`)"
+        )
     return ids
 
 

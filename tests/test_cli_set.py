@@ -1,0 +1,51 @@
+"""The verb `set`, and what `status` says of images that need it."""
+
+import json
+
+import pytest
+
+from histobridge.cli import main
+from histobridge.core.config import SelfTestConfig
+from histobridge.core.files import write_json
+from histobridge.core.manifest import ImageRecord
+from histobridge.core.project import Project
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Two images without a pixel size."""
+    project = Project.create(tmp_path / "nerve")
+    run = project.create_run("add", SelfTestConfig())
+    for name in "ab":
+        (run.path / "staged" / name).mkdir(parents=True)
+        record = ImageRecord(id=name, domain="target", subject=name, shape=(4, 4), dtype="uint8")
+        write_json(run.path / "staged" / name / "record.json", record.model_dump(mode="json"))
+    with project.editing():
+        project.adopt(run)
+    return project
+
+
+def test_status_names_images_without_pixel_size_and_set_gives_them_one(project, capsys):
+    assert main(["status", str(project.path)]) == 0
+    told = capsys.readouterr().out
+    assert "no pixel size: a, b" in told
+    assert "histobridge set" in told
+    assert main(["set", str(project.path), "a", "b", "--pixel-size-um", "0.1"]) == 0
+    project.refresh()
+    assert [(image.pixel_size_um, image.pixel_size_from) for image in project.images()] == [(0.1, "user")] * 2
+    assert main(["status", str(project.path)]) == 0
+    assert "histobridge set" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["a", "--pixel-size-um", "-1"], "pixel_size_um: Input should be greater than 0"),
+        (["a", "c", "--subject", "rat1"], "no image 'c'; choose among a, b"),
+        (["a"], "needs a field to change"),
+    ],
+)
+def test_wrong_set_changes_nothing_and_says_why(project, capsys, words, told):
+    assert main(["set", str(project.path), *words, "--json"]) == 2
+    assert told in json.loads(capsys.readouterr().out)["error"]
+    assert Project.open(project.path).images() == project.images()
