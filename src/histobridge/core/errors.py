@@ -31,6 +31,7 @@ def wrong_fields(error: "ValidationError") -> str:
     told = []
     for problem in error.errors():
         message = problem["msg"].removeprefix("Value error, ")
+        message = "no such field" if problem["type"] == "extra_forbidden" else message
         place = ".".join(map(str, problem["loc"]))
         # A rule on several fields names them itself, and its input is everything.
         told.append(f"{place}: {message} (got {problem['input']!r})" if place else message)

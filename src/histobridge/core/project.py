@@ -205,9 +205,10 @@ class Project:
         for record in self.manifest.images:
             if record.id == image_id:
                 return record
-        known = ", ".join(record.id for record in self.manifest.images[:SHOWN_IDS]) or "none yet"
+        known = ", ".join(record.id for record in self.manifest.images[:SHOWN_IDS])
         more = ", ..." if len(self.manifest.images) > SHOWN_IDS else ""
-        raise ProjectError(f"{self.name} has no image {image_id!r}; choose among {known}{more}")
+        remedy = f"choose among {known}{more}" if known else "add images first"
+        raise ProjectError(f"{self.name} has no image {image_id!r}; {remedy}")
 
     def pixels(self, image_id: str) -> "Pyramid":
         """Open the pixels of one image, lazily."""

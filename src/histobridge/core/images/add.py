@@ -21,6 +21,8 @@ from histobridge.core.manifest import ImageRecord
 from histobridge.core.project import Project
 from histobridge.core.runs import Run
 
+KNOWN = "nothing to do; what is known of it can be changed on the Images page or with `histobridge set`"
+
 
 def add_images(project: Project, run: Run, config: AddImagesConfig) -> Job[dict[str, Any]]:
     """Stage image files, and the masks that belong to them, for `Project.adopt`.
@@ -170,7 +172,7 @@ class _Adding:
         if not known["sha256"]:
             known = known | {"sha256": stage.sha256_of_pixels(image)}
         if twin := self._twin(known):
-            raise FileError(path, f"is already in the project as {twin.id}", "nothing to do")
+            raise FileError(path, f"is already in the project as {twin.id}", KNOWN)
         name = stem(path) + (f"_z{index:03d}" if opened.stack else "")
         if is_zarr(path) and not opened.stack and not self.config.copy_images:
             known = known | {"reference": self._reference(path)}
