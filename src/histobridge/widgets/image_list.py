@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtGui import QBrush, QColor, QDragEnterEvent, QDragMoveEvent, QDropEvent, QIcon
+from qtpy.QtGui import QBrush, QColor, QDragEnterEvent, QDragMoveEvent, QDropEvent, QIcon, QPixmap
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
 from histobridge.core.config import Domain
@@ -29,6 +29,9 @@ class ImageList(QTableWidget):
         super().__init__(0, len(COLUMNS))
         self._session, self._domain = session, domain
         self._thumbnails: dict[str, QIcon] = {}
+        blank = QPixmap(THUMBNAIL, THUMBNAIL)
+        blank.fill(QColor("transparent"))
+        self._blank = QIcon(blank)  # as large as a thumbnail, so that the list does not jump when that comes
         self.setHorizontalHeaderLabels(list(COLUMNS))
         self.setIconSize(QSize(THUMBNAIL, THUMBNAIL))
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -55,7 +58,7 @@ class ImageList(QTableWidget):
         self.blockSignals(False)
         missing = [record.id for record in records if record.id not in self._thumbnails]
         for image_id in missing:
-            self._thumbnails[image_id] = QIcon()
+            self._thumbnails[image_id] = self._blank
             self._session.later(
                 lambda image_id=image_id: project.pixels(image_id).thumbnail(2 * THUMBNAIL),
                 lambda grey, image_id=image_id: self._show_thumbnail(image_id, grey),
@@ -87,7 +90,7 @@ class ImageList(QTableWidget):
                 item.setBackground(QBrush(QColor("#a02020")))
                 item.setForeground(QBrush(QColor("white")))
             self.setItem(index, column, item)
-        self.item(index, 0).setIcon(self._thumbnails.get(record.id, QIcon()))
+        self.item(index, 0).setIcon(self._thumbnails.get(record.id, self._blank))
 
     def _show_thumbnail(self, image_id: str, grey: Any) -> None:
         self._thumbnails[image_id] = QIcon(pixmap(grey))

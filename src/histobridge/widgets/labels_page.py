@@ -22,7 +22,8 @@ class LabelsPage(Page):
         self.translator.currentIndexChanged.connect(lambda _: self._remember())
         self.form.changed.connect(self._price)
         self.body.addWidget(self.form)
-        self.translator_row = row(QLabel("Translator"), self.translator)
+        self.translator_row = row(QLabel("Translator"), self.translator, stretch=False)
+        self.translator_row.layout().setStretch(1, 1)
         self.body.addWidget(self.translator_row)
         self.cost = Note()
         self.body.addWidget(self.cost)
@@ -92,8 +93,10 @@ class LabelsPage(Page):
         assert project is not None
         images = [str(image_id) for image_id in result.get("images", [])]
         sure = [proposal_summary(project, run_id, image_id)["confidence"] for image_id in images]
+        translator = str(result.get("translator", ""))
+        shown = self.translator.itemText(self.translator.findData(translator)) or translator
         mean = f"; mean confidence {sum(sure) / len(sure):.2f} (the model's own, not a score)" if sure else ""
-        return f"{result.get('route', '')} with {result.get('translator', '')}, {len(images)} image(s){mean}."
+        return f"{result.get('route', '')} with {shown}, {len(images)} image(s){mean}."
 
     def start(self) -> None:
         """Propose as chosen."""
