@@ -4,6 +4,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import warnings
 from contextlib import suppress
 
 import psutil
@@ -112,6 +113,16 @@ def test_runtime_folder_that_others_can_enter_is_refused_with_the_remedy(tmp_pat
     monkeypatch.setenv("HISTOBRIDGE_RUNTIME_DIR", str(folder))
     with pytest.raises(EngineError, match="chmod 700"):
         runtime_folder()
+
+
+def test_user_is_not_warned_of_a_runtime_folder_that_is_checked_anyway(tmp_path, monkeypatch):
+    def unsure(_):
+        warnings.warn("XDG_RUNTIME_DIR is not set", UserWarning, stacklevel=2)
+        return str(tmp_path / "runtime")
+
+    monkeypatch.delenv("HISTOBRIDGE_RUNTIME_DIR", raising=False)
+    monkeypatch.setattr("platformdirs.user_runtime_dir", unsure)
+    assert runtime_folder() == tmp_path / "runtime"
 
 
 def test_engine_that_cannot_start_says_where_its_log_is(fresh_folder, monkeypatch):
