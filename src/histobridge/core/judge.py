@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from histobridge.core.enclosure import certainty_of_prediction, enclosure_score
 from histobridge.core.errors import InputError, ProjectError
-from histobridge.core.images.working import WorkingImage, zoom_of
+from histobridge.core.images.working import Window, WorkingImage, zoom_of
 from histobridge.core.manifest import ImageRecord
 from histobridge.core.project import Project
-from histobridge.core.scale import reference_class, typical_diameter
+from histobridge.core.scale import pixel_sizes, reference_class, typical_diameter
 
 if TYPE_CHECKING:
     from histobridge.core.segment.model import Segmenter
@@ -23,7 +23,11 @@ SETTLING_STEPS = 4
 SETTLED = 0.03
 """Change of the logarithm of the scale at which it is settled."""
 CROP_PX = 384
+EMPTY = 0.25
+"""Deviation of the grey values, as a share of the liveliest part of the image, below which a part is empty."""
 SMALLEST_PX = 48
+OBJECTS_ACROSS = 4
+"""Objects that must have room along the shorter side of an image for a scale to be tried on it."""
 CLEAR_DIFFERENCE = 0.05
 """Difference of two scores at which an image prefers one clearly (73 %)."""
 
@@ -70,13 +74,17 @@ class Judge:
         if not records:
             raise ProjectError("there are no target images yet; add some on the Images page")
         self._project, self._segmenter, self._records = project, segmenter, records
-        pair = project.manifest.nested_pair()
-        channels = {name: number for number, name in enumerate(segmenter.card.classes, start=1)}
-        self._pair = (channels[pair[0].name], channels[pair[1].name]) if pair and pair[1].name in channels else None
+        channels = {value: number for number, value in enumerate(segmenter.card.values, start=1)}
+        nested = [channels.get(spec.value, 0) for spec in project.manifest.nested_pair() or ()]
+        self._pair = (nested[0], nested[1]) if nested and all(nested) else None
         if score == "enclosure" and self._pair is None:
-            raise InputError("score: enclosure needs a class that lies inside another; use `entropy`")
+            raise InputError("score: enclosure needs a learned class that lies inside another one; use `entropy`")
         self.score: Literal["enclosure", "entropy"] = "entropy" if score == "entropy" or not self._pair else "enclosure"
-        self._reference = channels[reference_class(project.manifest).name]
+        reference = reference_class(project.manifest, "source")
+        if reference.value not in channels:
+            raise ProjectError(f"the segmenter has not learned class {reference.name!r}; learn the source labels again")
+        self._reference = channels[reference.value]
+        self._scaled = [record.id for record in records if record.zoom_override is None]
         self._seen: dict[float, dict[str, dict[Polarity, _Sight]]] = {}
 
     def images(self, working_um: float) -> dict[str, WorkingImage]:
@@ -89,35 +97,43 @@ class Judge:
         return large or opened
 
     def sweep(self) -> list[float]:
-        """Scales to try first, in µm per working pixel, around the common pixel size of the images."""
-        sizes = [record.pixel_size_um for record in self._records if record.pixel_size_um is not None]
-        if len(sizes) < len(self._records):
-            missing = [record.id for record in self._records if record.pixel_size_um is None]
-            raise ProjectError(f"no pixel size for {', '.join(missing)}; enter it in µm on the Images page")
-        common = float(np.median(sizes))
+        """Scales to try first, in µm per working pixel, around the common pixel size of the images.
+
+        Where few objects have room, one seen by mistake decides; such scales are left out. Empty if the user has set
+        the zoom of every image.
+        """
+        sizes = pixel_sizes(self._records)
+        records = [record for record in self._records if record.id in self._scaled]
+        if not records:
+            return []
+        common = float(np.median([sizes[record.id] for record in records]))
+        needed = OBJECTS_ACROSS * self._segmenter.card.object_diameter_px
         candidates = [common / zoom for zoom in SWEEP]
         fits = [
             candidate
             for candidate in candidates
-            if min(min(record.shape) * zoom_of(record, candidate) for record in self._records) >= SMALLEST_PX
+            if np.median([min(record.shape) * zoom_of(record, candidate) for record in records]) >= needed
         ]
         return fits or [common]
 
-    def fit(self, working_um: float) -> float:
-        """How well a scale fits under the better polarity: score times certainty, mean over the images."""
-        sights = self._look(working_um).values()
-        return max(
-            float(np.mean([sight[polarity].score * sight[polarity].certainty for sight in sights]))
-            for polarity in ("keep", "invert")
-        )
+    def set_scale(self) -> float | None:
+        """µm per working pixel behind the zooms the user has set, median over the images; none if unknown."""
+        pairs = [(record.pixel_size_um, record.zoom_override) for record in self._records]
+        known = [size / zoom for size, zoom in pairs if size is not None and zoom is not None]
+        return float(np.median(known)) if known else None
+
+    def fit(self, working_um: float, polarity: Literal["auto", "keep", "invert"]) -> float:
+        """How well a scale fits, under the better polarity if `auto`: score times certainty, mean over the images."""
+        tried: tuple[Polarity, ...] = ("keep", "invert") if polarity == "auto" else (polarity,)
+        sights = self._sights(working_um)
+        return max(float(np.mean([sight[one].score * sight[one].certainty for sight in sights])) for one in tried)
 
     def diameter(self, working_um: float, polarity: Literal["auto", "keep", "invert"]) -> float:
         """Median over the images of the typical object diameter in working pixels; NaN if there are no objects."""
-        sights = self._look(working_um)
         chosen: Polarity = "keep"
         if polarity == "invert" or (polarity == "auto" and decide(self.scores(working_um))[0]):
             chosen = "invert"
-        diameters = [sight[chosen].diameter for sight in sights.values()]
+        diameters = [sight[chosen].diameter for sight in self._sights(working_um)]
         finite = [diameter for diameter in diameters if np.isfinite(diameter)]
         return float(np.median(finite)) if finite else float("nan")
 
@@ -127,6 +143,11 @@ class Judge:
             name: {polarity: sight.score for polarity, sight in sights.items()}
             for name, sights in self._look(working_um).items()
         }
+
+    def _sights(self, working_um: float) -> list[dict[Polarity, _Sight]]:
+        """What is seen in the images that the scale is sought for."""
+        sights = self._look(working_um)
+        return [sight for name, sight in sights.items() if name in self._scaled] or list(sights.values())
 
     def _look(self, working_um: float) -> dict[str, dict[Polarity, _Sight]]:
         if working_um not in self._seen:
@@ -143,7 +164,7 @@ class Judge:
 
         look = self._segmenter.card.quantiles
         instant = Instant(invert, look, look)
-        crop = instant.translate(image.read(image.centre(CROP_PX)), "target_to_source", image.look)
+        crop = instant.translate(image.read(eventful(image, CROP_PX)), "target_to_source", image.look)
         probabilities = self._segmenter.probabilities(torch.from_numpy(crop)[None, None])[0].cpu().numpy()
         return self._judge(probabilities)
 
@@ -175,6 +196,22 @@ def decide(scores: dict[str, dict[Polarity, float]]) -> tuple[bool, float]:
     leads = np.array([score["invert"] - score["keep"] for score in scores.values()])
     invert = bool(leads.mean() > 0)
     return invert, float(np.mean(1 / (1 + np.exp(-(leads if invert else -leads) / CLEAR_DIFFERENCE))))
+
+
+def eventful(image: WorkingImage, side: int) -> Window:
+    """Choose the window to look at: the middle, or the liveliest of the four quarters where the middle is empty."""
+    middle = image.centre(side)
+    if max(image.shape) <= side:
+        return middle
+    starts = [[max(0, size * part // 4 - side // 2) for part in (1, 3)] for size in image.shape]
+    quarters = [
+        (slice(row, min(row + side, image.shape[0])), slice(column, min(column + side, image.shape[1])))
+        for row in starts[0]
+        for column in starts[1]
+    ]
+    deviations = {index: float(image.read(window).std()) for index, window in enumerate([middle, *quarters])}
+    liveliest = max(deviations, key=deviations.__getitem__)
+    return [middle, *quarters][liveliest] if deviations[0] < EMPTY * deviations[liveliest] else middle
 
 
 def spread(records: list[ImageRecord], count: int) -> list[ImageRecord]:

@@ -12,6 +12,7 @@ from histobridge.core.files import read_json, write_json
 from histobridge.core.images.working import WorkingImage, zoom_of
 from histobridge.core.job import Job, Progress
 from histobridge.core.judge import SETTLED, SETTLING_STEPS, Judge, decide, spread
+from histobridge.core.manifest import ImageRecord
 from histobridge.core.project import Project
 from histobridge.core.runs import Run
 
@@ -164,9 +165,11 @@ def _estimate_scale(judge: Judge, config: MatchConfig, card: "ModelCard") -> Job
         return _Scale(config.target_diameter_um / card.object_diameter_px, "line")
     steps = []
     sweep = judge.sweep()
+    if not sweep:
+        return _Scale(judge.set_scale() or card.working_um, "number")
     best, working_um = -1.0, 0.0
     for number, candidate in enumerate(sweep):
-        fit = judge.fit(candidate)
+        fit = judge.fit(candidate, config.polarity)
         if fit > best:
             best, working_um = fit, candidate
         yield Progress(number + 1, len(sweep) + SETTLING_STEPS + 2, "looking for the scale")
@@ -194,8 +197,19 @@ def load_matching(project: Project, run_id: str = "") -> Matching:
     run = project.need("matching", run_id, "match the domains first (Match page, or `histobridge match`)")
     file = run.path / "matching.json"
     try:
-        return Matching.model_validate(read_json(file))
-    except (OSError, ValueError, ValidationError) as error:
+        values = read_json(file)
+        found = values.get("schema_version") if isinstance(values, dict) else None
+        if isinstance(found, int) and found > SCHEMA_VERSION:
+            raise ProjectError(
+                f"{file} has schema version {found}, made by a newer HistoBridge; this one reads up to "
+                f"{SCHEMA_VERSION}. Upgrade with: pip install -U napari-histobridge"
+            )
+        return Matching.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "file"
+        raise ProjectError(f"{file} is damaged at {where}: {first['msg']}; match the domains again") from error
+    except (OSError, ValueError) as error:
         raise ProjectError(f"{file} cannot be read ({error}); match the domains again") from error
 
 
@@ -206,14 +220,23 @@ def working_image(project: Project, image_id: str, matching: Matching) -> Workin
     return WorkingImage(project.pixels(image_id), zoom_of(record, working_um))
 
 
+def _first_open(records: list[ImageRecord]) -> str | None:
+    """Id of the first image whose scale is known, labelled ones before others."""
+    known = [record for record in records if record.pixel_size_um is not None or record.zoom_override is not None]
+    return next((record.id for record in sorted(known, key=lambda record: not record.has_masks)), None)
+
+
 def previews(project: Project, matching: Matching) -> dict[str, Any]:
     """Draw one crop of each domain at the working scale, and the target in the look of the source; (Y, X) uint8."""
     from histobridge.core.translate.instant import Instant
 
     crops = {}
     instant = Instant(matching.invert, matching.source_look, matching.target_look)
-    for domain, ids in (("source", [r.id for r in project.images("source")]), ("target", list(matching.images))):
-        image = working_image(project, ids[0], matching)
+    shown = {"source": _first_open(project.images("source")), "target": matching.images[0]}
+    for domain, image_id in shown.items():
+        if image_id is None:
+            continue
+        image = working_image(project, image_id, matching)
         crops[domain] = image.read(image.centre(PREVIEW_PX))
         if domain == "target":
             crops["matched"] = instant.translate(crops["target"], "target_to_source", image.look)

@@ -14,6 +14,7 @@ from histobridge.core.matching import Matching, load_matching
 from histobridge.core.project import Project
 from histobridge.core.proposals import has_proposal, read_proposal, write_proposal
 from histobridge.core.runs import Run
+from histobridge.core.scale import pixel_sizes
 from histobridge.core.segment.crops import CropSampler, Field
 from histobridge.core.segment.learn import labelled_images, working_field
 from histobridge.core.segment.model import ModelCard, Segmenter
@@ -27,6 +28,7 @@ __all__ = ["propose_labels", "read_proposal"]
 
 LOOK_TILES = 64
 LOOK_TILE_PX = 160
+SIZE_TOLERANCE = 0.05
 
 
 def propose_labels(project: Project, run: Run, config: ProposeConfig) -> Job[dict[str, Any]]:
@@ -55,11 +57,11 @@ def propose_labels(project: Project, run: Run, config: ProposeConfig) -> Job[dic
         If the source is not learned, the domains not matched, or there are no target images.
     """
     images = _wanted_images(project, config)
-    matching = load_matching(project, config.matching)
+    inputs = _settled(project, run, config)
     tutor = config.route == "tutorship"
     share = 0.75 if tutor else 0.0
     if not (run.path / "view.json").exists():
-        for progress in _make_model(project, run, config, matching):
+        for progress in _make_model(project, run, config, inputs):
             done = progress.step / max(1, progress.total)
             yield Progress(round(1000 * share * done), 1000, progress.message, progress.metrics, progress.preview)
     model = TargetModel.load(project, run.path, config.training.device)
@@ -85,24 +87,40 @@ def _wanted_images(project: Project, config: ProposeConfig) -> list[str]:
             raise ProjectError(f"image {image_id} belongs to the source; labels are proposed for target images")
     if not chosen:
         raise ProjectError("there are no target images yet; add some on the Images page")
+    pixel_sizes([project.image(image_id) for image_id in chosen])
     return chosen
 
 
-def _make_model(project: Project, run: Run, config: ProposeConfig, matching: Matching) -> Job[None]:
+def _settled(project: Project, run: Run, config: ProposeConfig) -> dict[str, str]:
+    """Which runs this one builds on; the same when it is resumed, whatever was made in between."""
+    if config.route == "model":
+        promoted = project.need("target_segmenter", config.segmenter, "promote a fine-tuned model on the Learn page")
+        return run.settle(segmenter=promoted.id)
+    matching = load_matching(project, config.matching)
+    segmenter = config.segmenter or matching.segmenter if config.route == "adaptation" else ""
+    return run.settle(matching=matching.run, segmenter=segmenter)
+
+
+def _make_model(project: Project, run: Run, config: ProposeConfig, inputs: dict[str, str]) -> Job[None]:
     """Train or fetch the segmenter of the route and save it with its view in the folder of the run."""
     device = config.training.device
+    if config.route == "model":
+        TargetModel.load(project, model_folder(project, inputs["segmenter"]), device).save(run.path)
+        return
+    matching = load_matching(project, inputs["matching"])
     if config.route == "tutorship":
         segmenter = yield from _train_proxy(project, run, config, matching)
         view = View(matching=matching.run, tutor=config.translator)
         TargetModel(project, segmenter, view).save(run.path)
         return
-    if config.route == "adaptation":
-        source = project.need("segmenter", config.segmenter or matching.segmenter, "learn the source labels first")
-        view = View(matching=matching.run, translator=config.translator)
-        TargetModel(project, Segmenter.load(source.path, device), view).save(run.path)
-        return
-    promoted = project.need("target_segmenter", config.segmenter, "promote a fine-tuned model on the Learn page")
-    TargetModel.load(project, promoted.path, device).save(run.path)
+    segmenter = Segmenter.load(project.run(inputs["segmenter"]).path, device)
+    if abs(segmenter.card.object_diameter_px / matching.object_diameter_px - 1) > SIZE_TOLERANCE:
+        raise ProjectError(
+            f"segmenter {inputs['segmenter']} expects objects of {segmenter.card.object_diameter_px:g} px, matching "
+            f"{matching.run} makes them {matching.object_diameter_px:g} px; match the domains again with this segmenter"
+        )
+    view = View(matching=matching.run, translator=config.translator)
+    TargetModel(project, segmenter, view).save(run.path)
 
 
 def _train_proxy(project: Project, run: Run, config: ProposeConfig, matching: Matching) -> Job[Segmenter]:
@@ -113,7 +131,8 @@ def _train_proxy(project: Project, run: Run, config: ProposeConfig, matching: Ma
     training = config.training
     classes = project.classes
     yield Progress(0, training.steps, "translating the source images")
-    fields = tutor_fields(project, matching, config.translator)
+    values = tuple(spec.value for spec in classes)
+    fields = tutor_fields(project, matching, config.translator, values)
     net = build_network(training.preset, 1 + len(classes), training.seed).to(choose_device(training.device))
     sampler = CropSampler(
         fields, training.crop_px, training.augmentation, training.seed, look=TargetLooks(project, matching)
@@ -125,7 +144,7 @@ def _train_proxy(project: Project, run: Run, config: ProposeConfig, matching: Ma
     card = ModelCard(
         preset=training.preset,
         classes=tuple(spec.name for spec in classes),
-        values=tuple(spec.value for spec in classes),
+        values=values,
         domain="target",
         working_um=matching.target_working_um,
         object_diameter_px=matching.object_diameter_px,
@@ -136,7 +155,7 @@ def _train_proxy(project: Project, run: Run, config: ProposeConfig, matching: Ma
     return Segmenter(net, card)
 
 
-def tutor_fields(project: Project, matching: Matching, translator_name: str) -> list[Field]:
+def tutor_fields(project: Project, matching: Matching, translator_name: str, values: tuple[int, ...]) -> list[Field]:
     """Labelled source images at the working scale in the look of the target.
 
     With a trained translator each image comes twice, translated and statistics-matched, so that half of the crops show
@@ -148,6 +167,8 @@ def tutor_fields(project: Project, matching: Matching, translator_name: str) -> 
     matching : Matching
     translator_name : str
         `identity`, `instant` or a run.
+    values : tuple of int
+        Label values of the segmenter's channels after the background.
 
     Returns
     -------
@@ -157,7 +178,7 @@ def tutor_fields(project: Project, matching: Matching, translator_name: str) -> 
     translators = [load_translator(project, name, matching) for name in names]
     fields = []
     for image_id in labelled_images(project, "source"):
-        field = working_field(project, image_id, matching.source_working_um, project.classes_of("source"))
+        field = working_field(project, image_id, matching.source_working_um, values)
         zoom = zoom_of(project.image(image_id), matching.source_working_um)
         image = WorkingImage(project.pixels(image_id), zoom)
         window = (slice(0, image.shape[0]), slice(0, image.shape[1]))

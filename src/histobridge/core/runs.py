@@ -121,6 +121,17 @@ class Run:
         config: dict[str, Any] = self.request()["config"]
         return config
 
+    def settle(self, **choices: str) -> dict[str, str]:
+        """Write down what "the latest" means now, such as ``matching``; a resumed job gets what it started with."""
+        path = self.path / "inputs.json"
+        if not path.exists():
+            write_json(path, choices)
+        try:
+            settled: dict[str, str] = read_json(path)
+        except (OSError, ValueError) as error:
+            raise ProjectError(f"run {self.id} has no readable inputs.json ({error}); start the job again") from error
+        return settled
+
     def state(self) -> RunState:
         """Where the run stands now; a running one whose process is gone is `interrupted`."""
         try:

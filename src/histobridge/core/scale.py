@@ -3,18 +3,32 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from histobridge.core.config import Domain
 from histobridge.core.errors import ProjectError
-from histobridge.core.manifest import IGNORE, ClassSpec, Manifest
+from histobridge.core.manifest import IGNORE, ClassSpec, ImageRecord, Manifest
 from histobridge.core.project import Project
+from histobridge.core.states import ACCEPTED, CORRECTED
 
 MIN_AREA_PX = 30
 """Smaller connected regions are specks, not objects."""
 
 
-def reference_class(manifest: Manifest) -> ClassSpec:
-    """Return the class whose objects set the scale: the inner one of a nested pair, else the first."""
+def reference_class(manifest: Manifest, domain: Domain) -> ClassSpec:
+    """Return the class whose objects set the scale.
+
+    The inner one of a nested pair, else the first; one that both domains have before one that only `domain` has.
+
+    Raises
+    ------
+    ProjectError
+        If no class occurs in the domain.
+    """
     pair = manifest.nested_pair()
-    return pair[0] if pair else manifest.classes[0]
+    ordered = [pair[0], *manifest.classes] if pair else list(manifest.classes)
+    candidates = [spec for spec in ordered if domain in spec.domains]
+    if not candidates:
+        raise ProjectError(f"no class of the table occurs in the {domain}; change the domains of at least one")
+    return next((spec for spec in candidates if len(spec.domains) > 1), candidates[0])
 
 
 def object_diameters(mask: NDArray[np.bool_], min_area: float = MIN_AREA_PX) -> NDArray[np.float64]:
@@ -70,26 +84,48 @@ def typical_diameter(mask: NDArray[np.bool_]) -> float:
 def labelled_diameter_um(project: Project, image_ids: list[str]) -> float:
     """Typical object diameter in µm: `typical_diameter` of each labelled image, then the median over images.
 
+    Parameters
+    ----------
+    project : Project
+    image_ids : list of str
+        Labelled images of one domain, at least one. Those whose zoom the user has set may lack a pixel size.
+
+    Returns
+    -------
+    float
+
     Raises
     ------
     ProjectError
         If no image has an object of the reference class, or a pixel size is missing.
     """
-    spec = reference_class(project.manifest)
+    spec = reference_class(project.manifest, project.image(image_ids[0]).domain)
+    records = [project.image(image_id) for image_id in image_ids]
+    sizes = pixel_sizes(records)
+    if not sizes:
+        raise ProjectError("none of the labelled images has a pixel size; enter it in µm on the Images page")
     medians = []
-    for image_id in image_ids:
-        record = project.image(image_id)
-        if record.pixel_size_um is None:
-            raise ProjectError(f"image {image_id} has no pixel size; enter it in µm on the Images page")
+    for image_id, size in sizes.items():
         diameter = typical_diameter(read_labels(project, image_id) == spec.value)
         if np.isfinite(diameter):
-            medians.append(diameter * record.pixel_size_um)
+            medians.append(diameter * size)
     if not medians:
         raise ProjectError(
             f"none of the labelled images has an object of class {spec.name!r}, which sets the scale; "
             "check the class table or the values in the masks"
         )
     return float(np.median(medians))
+
+
+def pixel_sizes(records: list[ImageRecord]) -> dict[str, float]:
+    """Pixel size in µm of each image that has one; raises `ProjectError` if one has neither that nor a set zoom."""
+    missing = [record.id for record in records if record.pixel_size_um is None and record.zoom_override is None]
+    if missing:
+        raise ProjectError(
+            f"no pixel size for {', '.join(missing)}; enter it in µm on the Images page, or add the images again with "
+            "`histobridge add ... --pixel-size-um`"
+        )
+    return {record.id: record.pixel_size_um for record in records if record.pixel_size_um is not None}
 
 
 def read_labels(project: Project, image_id: str) -> NDArray[np.uint8]:
@@ -100,4 +136,4 @@ def read_labels(project: Project, image_id: str) -> NDArray[np.uint8]:
         classes, state = store.read((slice(0, record.shape[0]), slice(0, record.shape[1])))
     finally:
         store.close()
-    return np.where((state == 1) | (state == 2), classes, IGNORE).astype(np.uint8)
+    return np.where((state == ACCEPTED) | (state == CORRECTED), classes, IGNORE).astype(np.uint8)

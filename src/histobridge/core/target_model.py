@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from histobridge.core.config import Config
+from histobridge.core.errors import ProjectError, wrong_fields
 from histobridge.core.files import read_json, write_json
 from histobridge.core.images.working import Window, WorkingImage, resampling_matrix, zoom_of
 from histobridge.core.manifest import IGNORE
@@ -51,8 +53,16 @@ class TargetModel:
 
     @classmethod
     def load(cls, project: Project, folder: Path, device: str = "auto") -> "TargetModel":
-        """Load what `save` wrote."""
-        view = View.model_validate(read_json(folder / "view.json"))
+        """Load what `save` wrote; raises `ProjectError` if a file is missing or damaged."""
+        file = folder / "view.json"
+        try:
+            view = View.model_validate(read_json(file))
+        except ValidationError as error:
+            raise ProjectError(
+                f"{file} is damaged ({wrong_fields(error)}); propose labels or fine-tune again"
+            ) from error
+        except (OSError, ValueError) as error:
+            raise ProjectError(f"{file} cannot be read ({error}); propose labels or fine-tune again") from error
         return cls(project, Segmenter.load(folder, device), view)
 
     def save(self, folder: Path) -> None:

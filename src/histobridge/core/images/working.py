@@ -17,6 +17,8 @@ Window = tuple[slice, slice]
 QUANTILES = 257
 _SAMPLE_SIDE = 256
 _SAMPLE_PIXELS = 1 << 21
+READ_PIXELS = 1 << 24
+"""Native pixels read at once; an image without a pyramid has many behind few working pixels."""
 
 
 def resampling_matrix(output: slice, zoom: float, size: int) -> tuple["csr_array", slice]:
@@ -76,10 +78,7 @@ class WorkingImage:
     def __init__(self, pyramid: "Pyramid", zoom: float):
         self.pyramid = pyramid
         self.zoom = zoom
-        self.shape: tuple[int, int] = (
-            max(1, round(pyramid.shape[0] * zoom)),
-            max(1, round(pyramid.shape[1] * zoom)),
-        )
+        self.shape: tuple[int, int] = working_shape(pyramid.shape, zoom)
         fits = [level for level, factor in enumerate(pyramid.factors) if zoom * factor <= 1 + 1e-6]
         self._level = max(fits, default=0)
         self._limits: tuple[float, float] | None = None
@@ -91,6 +90,10 @@ class WorkingImage:
         zoom = self.zoom * self.pyramid.factors[self._level]
         rows, row_range = resampling_matrix(window[0], zoom, level.shape[-2])
         columns, column_range = resampling_matrix(window[1], zoom, level.shape[-1])
+        middle = (window[0].start + window[0].stop) // 2
+        if rows.shape[1] * columns.shape[1] > READ_PIXELS and middle > window[0].start:
+            halves = (slice(window[0].start, middle), slice(middle, window[0].stop))
+            return np.concatenate([self.read_raw((half, window[1])) for half in halves])
         native = self.pyramid.read((row_range, column_range), self._level).astype(np.float32)
         return np.asarray((columns @ (rows @ native).T).T, dtype=np.float32)
 
@@ -99,7 +102,8 @@ class WorkingImage:
         """Grey values, the 0.5 and 99.5 percentile of the whole image, that become -1 and 1."""
         if self._limits is None:
             low, high = np.percentile(self._sample(), (0.5, 99.5))
-            self._limits = (float(low), float(max(high, low + 1e-3)))
+            # At least one grey level apart: less is rounding, which must not be stretched to an image.
+            self._limits = (float(low), float(max(high, low + 1)))
         return self._limits
 
     def read(self, window: Window) -> NDArray[np.float32]:
@@ -142,24 +146,31 @@ class WorkingImage:
         return np.concatenate(blocks)
 
 
-def resample_labels(labels: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """Resample a label map by the class that covers most of each output pixel.
+def working_shape(shape: tuple[int, ...], zoom: float) -> tuple[int, int]:
+    """(Y, X) at the working scale of an image of native `shape`."""
+    rows, columns = (max(1, round(size * zoom)) for size in shape)
+    return rows, columns
+
+
+def resample_labels(labels: NDArray[np.uint8], zoom: float) -> NDArray[np.uint8]:
+    """Resample a whole label map to the pixels that `WorkingImage.whole` has at the same zoom.
 
     Parameters
     ----------
     labels : (Y, X) uint8
-    shape : tuple of int
-        Output (Y, X).
+    zoom : float
+        Working pixels per native pixel.
 
     Returns
     -------
     (Y, X) uint8
+        The class that covers most of each pixel.
     """
+    shape = working_shape(labels.shape, zoom)
     rows, columns = (
-        resampling_matrix(slice(0, size), size / native, native)[0]
-        for size, native in zip(shape, labels.shape, strict=True)
+        resampling_matrix(slice(0, size), zoom, native) for size, native in zip(shape, labels.shape, strict=True)
     )
-    return majority(labels, rows, columns)
+    return majority(labels[rows[1], columns[1]], rows[0], columns[0])
 
 
 def majority(labels: NDArray[np.uint8], rows: "csr_array", columns: "csr_array") -> NDArray[np.uint8]:

@@ -65,12 +65,17 @@ class ModelCard(Config):
 
     def to_channels(self, classes: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Turn label values into channels; values the segmenter does not know become unlabelled."""
-        table = np.full(256, IGNORE, np.uint8)
-        table[[0, *self.values]] = np.arange(len(self.values) + 1)
-        channels: NDArray[np.uint8] = table[classes]
-        return channels
+        return to_channels(classes, self.values)
 
     def to_values(self, channels: NDArray[np.integer]) -> NDArray[np.uint8]:
         """Turn channels, such as the argmax of probabilities, into label values."""
         classes: NDArray[np.uint8] = np.array([0, *self.values], np.uint8)[channels]
         return classes
+
+
+def to_channels(classes: NDArray[np.uint8], values: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Turn label values into channels, 1 for the first of `values`; 0 stays, all others become unlabelled (255)."""
+    table = np.full(256, IGNORE, np.uint8)
+    table[[0, *values]] = np.arange(len(values) + 1)
+    channels: NDArray[np.uint8] = table[classes]
+    return channels

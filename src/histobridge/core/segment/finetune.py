@@ -16,7 +16,8 @@ from histobridge.core.proposals import has_proposal, read_proposal
 from histobridge.core.pseudo import TargetLooks, model_folder, tutor_fields
 from histobridge.core.runs import Run
 from histobridge.core.segment.crops import CropSampler, Field, MixedSampler, Sampler
-from histobridge.core.segment.learn import labelled_images, working_field
+from histobridge.core.segment.grow import grow
+from histobridge.core.segment.learn import is_labelled, labelled_images, working_field
 from histobridge.core.segment.model import Segmenter
 from histobridge.core.segment.train import train
 from histobridge.core.states import ACCEPTED, CORRECTED, IGNORED
@@ -57,14 +58,15 @@ def finetune(project: Project, run: Run, config: FineTuneConfig) -> Job[dict[str
     ProjectError
         If nothing has been reviewed, or there is no proposing model.
     """
-    base = project.need("proposals", config.model, "propose labels on the Labels page first")
-    model = TargetModel.load(project, model_folder(project, base.id), config.device)
+    inputs = _settled(project, run, config)
+    model = TargetModel.load(project, model_folder(project, inputs["model"]), config.device)
+    # The target may have classes by now that the model has never heard of.
+    model.segmenter = grow(model.segmenter, project.classes_of("target"), config.seed)
     yield Progress(0, config.steps, "collecting the corrections")
-    proposals = project.active("proposals")
     fields: list[Field] = []
     images, reviewed = [], 0
     for record in project.images("target"):
-        found, pixels = _reviewed_fields(model, record, proposals.id if proposals else "", config.confidence)
+        found, pixels = _reviewed_fields(model, record, inputs["proposals"], config.confidence)
         if found:
             images.append(record.id)
             fields += found
@@ -80,49 +82,52 @@ def finetune(project: Project, run: Run, config: FineTuneConfig) -> Job[dict[str
     trained_on = tuple(dict.fromkeys((*card.trained_on, *images)))
     tuned = Segmenter(model.segmenter.net, card.model_copy(update={"run": run.id, "trained_on": trained_on}))
     TargetModel(project, tuned, model.view).save(run.path)
-    return {"model": base.id, "images": images, "tiles": len(fields), "reviewed_pixels": reviewed}
+    return {"model": inputs["model"], "images": images, "tiles": len(fields), "reviewed_pixels": reviewed}
+
+
+def _settled(project: Project, run: Run, config: FineTuneConfig) -> dict[str, str]:
+    """Which model and which proposals this run builds on; the same when it is resumed."""
+    base = project.need("proposals", config.model, "propose labels on the Labels page first")
+    proposals = project.active("proposals")
+    return run.settle(model=base.id, proposals=proposals.id if proposals else "")
 
 
 def has_source_labels(project: Project) -> bool:
     """Whether the source has labels to replay."""
-    return any(record.has_masks for record in project.images("source"))
+    return any(is_labelled(project, record) for record in project.images("source"))
 
 
 def _replay(project: Project, model: TargetModel, config: FineTuneConfig) -> CropSampler:
     """Source crops in the look that the model was trained on."""
     card, matching = model.segmenter.card, model.matching
     if model.translator is not None:
-        classes = tuple(spec for spec in project.classes if spec.value in card.values)
         fields = [
-            working_field(project, image_id, matching.source_working_um, classes)
+            working_field(project, image_id, matching.source_working_um, card.values)
             for image_id in labelled_images(project, "source")
         ]
         return CropSampler(fields, config.crop_px, AUGMENTATION, config.seed + 1)
-    fields = tutor_fields(project, matching, model.view.tutor or "instant")
+    fields = tutor_fields(project, matching, model.view.tutor or "instant", card.values)
     return CropSampler(fields, config.crop_px, AUGMENTATION, config.seed + 1, look=TargetLooks(project, matching))
 
 
 def _reviewed_fields(
     model: TargetModel, record: ImageRecord, proposals: str, confidence: float
 ) -> tuple[list[Field], int]:
-    """Training fields of the tiles of one image in which something was reviewed, and how many pixels that was."""
+    """Training fields of the tiles of one image in which something was reviewed, and how many pixels that is."""
     project = model.project
     store = project.labels(record.id)
     try:
-        windows = list(store.corrections())
-        if not windows:
+        reviewed = [(window, _reviewed_pixels(store, window)) for window in store.corrections()]
+        pixels = sum(count for _, count in reviewed)
+        if pixels == 0:
             return [], 0
         image = model.working_image(record.id)
         proposed = proposals if has_proposal(project, proposals, record.id) else ""
-        fields, pixels = [], 0
+        fields = []
         for tile in tile_grid(record.shape):
-            if not any(_overlap(tile.window, window) for window in windows):
+            near = any(_overlap(tile.window, window) for window, count in reviewed if count)
+            if not near or _reviewed_pixels(store, tile.window) == 0:
                 continue
-            state = store.read(tile.window)[1]
-            reviewed = int(np.count_nonzero((state == ACCEPTED) | (state == CORRECTED)))
-            if reviewed == 0:
-                continue
-            pixels += reviewed
             window = _working_window(tile.window, image.zoom, image.shape)
             target = _Target(project, record, store, proposed, confidence)
             labels = model.segmenter.card.to_channels(target.working(window, image.zoom))
@@ -130,6 +135,11 @@ def _reviewed_fields(
         return fields, pixels
     finally:
         store.close()
+
+
+def _reviewed_pixels(store: LabelStore, window: Window) -> int:
+    state = store.read(window)[1]
+    return int(np.count_nonzero((state == ACCEPTED) | (state == CORRECTED)))
 
 
 class _Target:

@@ -9,14 +9,16 @@ from histobridge.core.config import Domain, TrainSegmenterConfig
 from histobridge.core.errors import ProjectError
 from histobridge.core.images.working import QUANTILES, WorkingImage, resample_labels, zoom_of
 from histobridge.core.job import Job, counted
-from histobridge.core.manifest import IGNORE, ClassSpec
+from histobridge.core.manifest import ImageRecord
 from histobridge.core.project import Project
 from histobridge.core.runs import Run
 from histobridge.core.scale import labelled_diameter_um, read_labels
+from histobridge.core.segment.card import to_channels
 from histobridge.core.segment.crops import CropSampler, Field
 from histobridge.core.segment.model import ModelCard, Segmenter
 from histobridge.core.segment.networks import build_network, choose_device
 from histobridge.core.segment.train import train
+from histobridge.core.states import ACCEPTED, CORRECTED
 
 
 def train_segmenter(project: Project, run: Run, config: TrainSegmenterConfig) -> Job[dict[str, Any]]:
@@ -46,8 +48,9 @@ def train_segmenter(project: Project, run: Run, config: TrainSegmenterConfig) ->
     """
     image_ids = labelled_images(project, config.domain, config.subjects)
     classes = project.classes_of(config.domain)
+    values = tuple(spec.value for spec in classes)
     working_um = labelled_diameter_um(project, image_ids) / config.object_diameter_px
-    fields = [working_field(project, image_id, working_um, classes) for image_id in image_ids]
+    fields = [working_field(project, image_id, working_um, values) for image_id in image_ids]
     training = config.training
     net = build_network(training.preset, 1 + len(classes), training.seed).to(choose_device(training.device))
     sampler = CropSampler(fields, training.crop_px, training.augmentation, training.seed)
@@ -56,7 +59,7 @@ def train_segmenter(project: Project, run: Run, config: TrainSegmenterConfig) ->
     card = ModelCard(
         preset=training.preset,
         classes=tuple(spec.name for spec in classes),
-        values=tuple(spec.value for spec in classes),
+        values=values,
         domain=config.domain,
         working_um=working_um,
         object_diameter_px=config.object_diameter_px,
@@ -74,26 +77,36 @@ def labelled_images(project: Project, domain: Domain, subjects: tuple[str, ...] 
     chosen = [
         record.id
         for record in project.images(domain)
-        if record.has_masks and (not subjects or record.subject in subjects)
+        if (not subjects or record.subject in subjects) and is_labelled(project, record)
     ]
     if not chosen:
         which = f" of subjects {', '.join(subjects)}" if subjects else ""
-        raise ProjectError(f"there are no labelled {domain} images{which}; add images with masks on the Images page")
+        raise ProjectError(
+            f"there are no labelled {domain} images{which}; add images with masks on the Images page, or review some"
+        )
     return chosen
 
 
-def working_field(project: Project, image_id: str, working_um: float, classes: tuple[ClassSpec, ...]) -> Field:
-    """Read one labelled image at the working scale as a training field."""
+def is_labelled(project: Project, record: ImageRecord) -> bool:
+    """Whether an image came with masks or has something reviewed."""
+    if record.has_masks:
+        return True
+    store = project.labels(record.id)
+    try:
+        return any(_teaches(store.read(window)[1]) for window in store.corrections())
+    finally:
+        store.close()
+
+
+def _teaches(state: NDArray[np.uint8]) -> bool:
+    return bool(((state == ACCEPTED) | (state == CORRECTED)).any())
+
+
+def working_field(project: Project, image_id: str, working_um: float, values: tuple[int, ...]) -> Field:
+    """Read one labelled image at the working scale as a training field of a segmenter that knows these values."""
     image = WorkingImage(project.pixels(image_id), zoom_of(project.image(image_id), working_um))
-    labels = resample_labels(read_labels(project, image_id), image.shape)
-    return Field(image.whole(), class_channels(labels, classes), None)
-
-
-def class_channels(labels: NDArray[np.uint8], classes: tuple[ClassSpec, ...]) -> NDArray[np.uint8]:
-    """Turn class values into output channels; values of no class become unlabelled."""
-    table = np.full(256, IGNORE, np.uint8)
-    table[[0, *(spec.value for spec in classes)]] = np.arange(len(classes) + 1)
-    return np.asarray(table[labels])
+    labels = resample_labels(read_labels(project, image_id), image.zoom)
+    return Field(image.whole(), to_channels(labels, values), None)
 
 
 def pooled_look(fields: list[Field]) -> tuple[float, ...]:
