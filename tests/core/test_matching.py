@@ -1,0 +1,191 @@
+import json
+
+import numpy as np
+import pytest
+
+from histobridge.core.config import MatchConfig
+from histobridge.core.errors import ProjectError
+from histobridge.core.matching import load_matching, working_image
+from histobridge.core.perform import perform
+from histobridge.core.sample import read_truth
+from histobridge.core.scale import typical_diameter
+from histobridge.core.synthetic import two_modalities
+
+OBJECT_PX = 36.0
+
+
+def match(project, **config):
+    run = project.create_run("match", MatchConfig(**config))
+    perform(run)
+    return load_matching(project, run.id)
+
+
+def true_working_um(project):
+    """What brings the hidden objects of the sample to their size at the working scale."""
+    diameters = [
+        typical_diameter(read_truth(project, record.id) == 1) * record.pixel_size_um
+        for record in project.images("target")
+    ]
+    return float(np.median(diameters)) / OBJECT_PX
+
+
+def test_scale_is_found_without_labels_within_a_quarter(sample_loop):
+    matching = load_matching(sample_loop.project, sample_loop.matched)
+    assert matching.scale_from == "estimate"
+    assert len(matching.scale_steps) > 1
+    assert matching.target_working_um == pytest.approx(true_working_um(sample_loop.project), rel=0.25)
+
+
+def test_scale_is_found_whatever_pixel_size_the_files_state(loop):
+    """Micrometres mean nothing here: only the size of objects in pixels counts."""
+    truth = true_working_um(loop.project)
+    with loop.project.editing():
+        for name in loop.targets:
+            loop.project.update_image(name, pixel_size_um=7.0)
+    assert match(loop.project).target_working_um == pytest.approx(truth * 70, rel=0.25)
+
+
+def test_a_line_across_an_object_sets_the_scale(loop):
+    matching = match(loop.project, target_diameter_um=2.7)
+    assert (matching.target_working_um, matching.scale_from) == (pytest.approx(2.7 / OBJECT_PX), "line")
+
+
+def test_a_number_sets_the_scale_and_wins_over_a_line(loop):
+    matching = match(loop.project, scale_factor=2.5, target_diameter_um=2.7)
+    assert matching.target_working_um == pytest.approx(2.5 * matching.source_working_um)
+    assert matching.scale_from == "number"
+
+
+def test_dark_sheaths_in_one_domain_and_bright_ones_in_the_other_are_inverted(sample_loop):
+    matching = load_matching(sample_loop.project, sample_loop.matched)
+    assert matching.invert
+    assert matching.polarity_from == "estimate"
+    assert matching.polarity_score["invert"] > matching.polarity_score["keep"]
+    assert matching.score == "enclosure"
+    assert 0.5 < matching.certainty <= 1
+
+
+def test_a_target_of_the_polarity_of_the_source_is_kept(sample_loop, learned_elsewhere):
+    inverted = {name: 255 - sample_loop.project.pixels(name).read(sample_loop.whole) for name in sample_loop.targets}
+    matching = match(learned_elsewhere(inverted))
+    before = load_matching(sample_loop.project, sample_loop.matched)
+    assert not matching.invert
+    assert matching.certainty == pytest.approx(before.certainty, abs=0.1)
+    assert matching.target_working_um == pytest.approx(before.target_working_um, rel=0.1)
+
+
+def test_new_images_of_the_source_modality_are_kept(learned_elsewhere):
+    fields = two_modalities(2, 192, seed=7)[:2]
+    matching = match(learned_elsewhere({f"new{i}": field.image for i, field in enumerate(fields)}, 0.05))
+    assert not matching.invert
+    assert matching.certain
+    assert not any(matching.polarity_by_image.values())
+
+
+@pytest.mark.parametrize("kind", ["white", "smooth"])
+def test_noise_leaves_the_polarity_open(learned_elsewhere, kind):
+    from scipy import ndimage
+
+    random = np.random.default_rng(0)
+    noise = random.normal(size=(2, 192, 192))
+    if kind == "smooth":
+        noise = ndimage.gaussian_filter(noise, (0, 2, 2)) * 7
+    pixels = np.clip(128 + 40 * noise, 0, 255).astype(np.uint8)
+    matching = match(learned_elsewhere({"a": pixels[0], "b": pixels[1]}))
+    assert 0 <= matching.certainty < 0.8
+    assert not matching.certain
+
+
+def test_entropy_judges_classes_without_a_nested_pair(loop):
+    with loop.project.editing():
+        loop.project.set_classes([spec.model_copy(update={"inside": ""}) for spec in loop.project.classes])
+    matching = match(loop.project)
+    assert matching.score == "entropy"
+    assert set(matching.polarity_score) == {"keep", "invert"}
+    assert all(0 <= value <= 1 for value in matching.polarity_score.values())
+    assert 0 <= matching.certainty <= 1
+
+
+def test_the_user_may_decide_the_polarity(loop):
+    kept = match(loop.project, polarity="keep")
+    assert (kept.invert, kept.polarity_from, kept.certainty, kept.certain) == (False, "user", 1.0, True)
+    assert match(loop.project, polarity="invert").invert
+
+
+def test_the_zoom_of_one_image_may_be_set(loop):
+    first, second, _ = loop.targets
+    with loop.project.editing():
+        loop.project.update_image(first, zoom_override=0.5)
+    matching = match(loop.project)
+    assert working_image(loop.project, first, matching).zoom == 0.5
+    assert working_image(loop.project, second, matching).zoom == pytest.approx(0.1 / matching.target_working_um)
+    assert matching.target_working_um == pytest.approx(true_working_um(loop.project), rel=0.3)
+
+
+def test_if_the_zoom_of_all_images_is_set_that_is_the_scale(loop):
+    with loop.project.editing():
+        for name in loop.targets:
+            loop.project.update_image(name, zoom_override=1.6)
+    matching = match(loop.project)
+    assert (matching.target_working_um, matching.scale_from) == (pytest.approx(0.1 / 1.6), "number")
+    with loop.project.editing():
+        for name in loop.targets:
+            loop.project.update_image(name, pixel_size_um=None)
+    assert match(loop.project).scale_from == "number"
+
+
+def test_missing_pixel_sizes_are_named_with_the_remedy(loop):
+    with loop.project.editing():
+        for name in loop.targets[:2]:
+            loop.project.update_image(name, pixel_size_um=None)
+    with pytest.raises(ProjectError, match=rf"no pixel size for {loop.targets[0]}, {loop.targets[1]}; enter it in µm"):
+        match(loop.project)
+
+
+def test_a_source_image_without_scale_does_not_hinder(loop, add_arrays):
+    """It was not learned from; only a preview would show it."""
+    with loop.project.editing():
+        loop.project.update_image(loop.project.images("source")[0].id, pixel_size_um=None)
+    assert match(loop.project).invert
+
+
+def test_matching_is_stored_with_the_run_and_the_latest_is_active(loop):
+    first = match(loop.project, scale_factor=2.0)
+    second = match(loop.project, scale_factor=3.0)
+    assert load_matching(loop.project) == second
+    assert load_matching(loop.project, first.run) == first
+    assert len(first.source_look) == len(first.target_look) == 257
+    assert first.segmenter == loop.learned
+    assert (loop.project.run(first.run).path / "preview-matched.png").exists()
+    with loop.project.editing():
+        loop.project.pin("matching", first.run)
+    assert load_matching(loop.project) == first
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", '{"run": 3}', ""])
+def test_a_damaged_file_is_told_with_the_remedy(loop, damage):
+    (loop.project.run(loop.matched).path / "matching.json").write_text(damage)
+    with pytest.raises(
+        ProjectError, match=r"matching\.json (cannot be read|is damaged at \w+).*match the domains again$"
+    ):
+        load_matching(loop.project)
+
+
+def test_a_missing_file_and_a_newer_one_are_told(loop):
+    file = loop.project.run(loop.matched).path / "matching.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"schema_version": 99}))
+    with pytest.raises(ProjectError, match=r"schema version 99.*Upgrade"):
+        load_matching(loop.project)
+    file.unlink()
+    with pytest.raises(ProjectError, match="match the domains again"):
+        load_matching(loop.project)
+
+
+def test_before_matching_the_user_is_told_what_to_do(tmp_path):
+    from histobridge.core.project import Project
+
+    project = Project.create(tmp_path / "empty")
+    with pytest.raises(ProjectError, match="match the domains first"):
+        load_matching(project)
+    with pytest.raises(ProjectError, match="learn the source labels first"):
+        match(project)
