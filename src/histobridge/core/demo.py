@@ -84,6 +84,7 @@ def run_demo(out: Path) -> Job[dict[str, Any]]:
         project.pin("proposals", shown.id)
     sheet = contact_sheet(project, translator.id, shown.id, out / "contact-sheet.png")
     exported, _ = yield from steps.perform("export", ExportConfig(out=out / "export"))
+    yield Progress(1, 1, "done")
     return {
         "table": rows,
         "files": {"contact sheet": str(sheet), "OME-Zarr": str(out / "export")},
