@@ -10,6 +10,7 @@ to compute, `--seeds` the seeds. New results are appended to `benchmarks/results
 import argparse
 import csv
 import json
+import os
 import platform
 import subprocess
 import time
@@ -36,7 +37,10 @@ from histobridge.core.proposals import read_proposal
 from histobridge.core.runs import Run
 
 TABLE = Path(__file__).parent / "results" / "quality.csv"
-COLUMNS = "date commit machine preset pair arm seed image subject axon myelin seconds target_working_um".split()
+COLUMNS = [
+    *("date", "commit", "machine", "preset", "pair", "arm", "seed", "image", "subject"),
+    *("axon", "myelin", "seconds", "target_working_um"),
+]
 ARMS = (
     "source-only",
     "adaptation-instant",
@@ -226,8 +230,6 @@ class Bench:
 
 
 def machine() -> str:
-    import os
-
     return f"{platform.machine()} {os.cpu_count()} cores, Python {platform.python_version()}"
 
 
@@ -261,9 +263,11 @@ def report(table: Path, pair: str, preset: str) -> None:
         rat3 = [np.mean(animals["rat3"]) for animals in seeds.values() if animals["rat3"]]
         means = by_seed.mean(axis=1)
         seconds = np.mean([float(row["seconds"]) for row in chosen])
+        seeds_text = f"{means.min():.3f}-{means.max():.3f}"
+        hard = np.mean(rat3) if rat3 else float("nan")
         print(
             f"{arm:22}{by_seed[:, 0].mean():7.3f}{by_seed[:, 1].mean():8.3f}{means.mean():7.3f}"
-            f"  {f'{means.min():.3f}-{means.max():.3f}':>15}{np.mean(rat3) if rat3 else float('nan'):7.3f}{seconds:9.0f}"
+            f"  {seeds_text:>15}{hard:7.3f}{seconds:9.0f}"
         )
     for image in sorted({row["image"] for row in rows}):
         cells = {
