@@ -48,7 +48,8 @@ def train_translator(project: Project, run: Run, config: TrainTranslatorConfig) 
     ProjectError
         If the domains are not matched, or one of them has no images.
     """
-    matching = load_matching(project, config.matching)
+    settled = run.settle(matching=load_matching(project, config.matching).run)
+    matching = load_matching(project, settled["matching"])
     instant = Instant(matching.invert, matching.source_look, matching.target_look)
     yield Progress(0, config.steps, "reading the images")
     domains: tuple[Domain, ...] = ("source", "target")
