@@ -13,7 +13,7 @@ from hands import click, stored
 
 from histobridge.core.sample import make_sample_project
 
-STROKES = 12
+STROKES = 6
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def application(engine_folder, tmp_path):
         process.stdout.close()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(420)
 def test_the_run_finishes_and_strokes_older_than_a_second_are_there(open_window, application, qtbot, tmp_path):
     project = make_sample_project(tmp_path / "nerve", fields=2, size=128)
     process = application(project)
@@ -62,7 +62,7 @@ def test_the_run_finishes_and_strokes_older_than_a_second_are_there(open_window,
     assert window.session.editable
     np.testing.assert_array_equal(viewer.layers["labels"].data, classes)
     assert not window.jobs.rows()[0].stop.isHidden()
-    qtbot.waitUntil(lambda: window.session.newest("train-segmenter").state.ended, timeout=150_000)
+    qtbot.waitUntil(lambda: window.session.newest("train-segmenter").state.ended, timeout=270_000)
     assert window.session.newest("train-segmenter").state.status == "finished"
     click(window.step_bar.buttons["match"])
     assert window.page("match").start_button.text() == "Match"
