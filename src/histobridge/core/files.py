@@ -23,11 +23,11 @@ def fsync_tree(path: Path) -> None:
     fsync(path)
 
 
-def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
-    """Replace `path` by `data`: written beside, synced when `durable`, renamed over."""
+def write_bytes(path: Path, data: bytes, *, durable: bool = True, private: bool = False) -> None:
+    """Replace `path` by `data`: written beside, synced when `durable`, renamed over; `private` for its user alone."""
     beside = path.with_name(f".{path.name}-{secrets.token_hex(6)}")
     # Not mkstemp: its files are for their owner alone, and a project may be shared by a group.
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
@@ -42,9 +42,11 @@ def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
         fsync(path.parent)
 
 
-def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
+def write_json(path: Path, value: Any, *, durable: bool = True, private: bool = False) -> None:
     """Replace `path` by `value` as indented JSON, see `write_bytes`."""
-    write_bytes(path, json.dumps(value, indent=1, ensure_ascii=False).encode() + b"\n", durable=durable)
+    write_bytes(
+        path, json.dumps(value, indent=1, ensure_ascii=False).encode() + b"\n", durable=durable, private=private
+    )
 
 
 def read_json(path: Path) -> Any:

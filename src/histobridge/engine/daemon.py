@@ -156,7 +156,7 @@ async def serve(folder: Path, ready: int, options: EngineOptions) -> None:
             certificate=security.tls_ca_file,
             key=security.tls_client_key,
         )
-        write_json(folder / "engine.json", record.model_dump(), durable=False)
+        write_json(folder / "engine.json", record.model_dump(), durable=False, private=True)
         os.write(ready, b"ready")
         os.close(ready)
         crew = Crew(scheduler, security, options)

@@ -1,5 +1,6 @@
 """The open project and its runs, as Qt signals: the one thing that all pages share."""
 
+import itertools
 import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -50,7 +51,7 @@ class Session(QObject):
     """A `Followed` finished, failed or was stopped while we watched."""
     trouble = Signal(str)
     """Something the user should read; empty when it is over."""
-    _arrived = Signal(object)
+    _arrived = Signal(int)
 
     def __init__(self, engine: "Engine | None" = None):
         super().__init__()
@@ -63,6 +64,9 @@ class Session(QObject):
         self._engine = engine
         self._closed = False
         self._manifest_stamp = 0
+        self._numbers = itertools.count()
+        self._awaited: dict[int, tuple[Project | None, Callable[[Any], object]]] = {}
+        self._results: dict[int, Future[Any]] = {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="histobridge-window")
         self._arrived.connect(self._deliver)
 
@@ -106,6 +110,8 @@ class Session(QObject):
         self._closed = True
         self._put_away()
         self._thread.shutdown(wait=True, cancel_futures=True)
+        self._awaited.clear()
+        self._results.clear()
         if self._engine is not None:
             self._engine.close()
             self._engine = None
@@ -234,18 +240,24 @@ class Session(QObject):
 
         `then` is not called when another project was opened or the window closed meanwhile.
         """
-        project = self.project
+        number = next(self._numbers)
+        # Only the number travels through Qt's queue: an event left there would keep the page of `then` alive.
+        self._awaited[number] = (self.project, then)
 
         def arrived(future: Future[Any]) -> None:
             if not (future.cancelled() or self._closed):
-                self._arrived.emit((project, future, then))
+                self._results[number] = future
+                self._arrived.emit(number)
 
         self._thread.submit(work).add_done_callback(arrived)
 
-    @Slot(object)
-    def _deliver(self, parcel: tuple[Project | None, Future[Any], Callable[[Any], object]]) -> None:
-        project, future, then = parcel
-        if self._closed or project is not self.project:
+    @Slot(int)
+    def _deliver(self, number: int) -> None:
+        if self._closed:
+            return
+        project, then = self._awaited.pop(number)
+        future = self._results.pop(number)
+        if project is not self.project:
             return
         error = future.exception()
         if error is None:
