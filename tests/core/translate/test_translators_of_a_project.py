@@ -114,7 +114,8 @@ def test_large_images_are_seen_in_blocks(project, matching, monkeypatch):
 def test_without_images_of_a_domain_the_remedy_is_named(pair, matching, tmp_path, project):
     empty = Project.create(tmp_path / "empty")
     run = empty.create_run("match", MatchConfig())
-    write_json(run.path / "matching.json", matching.model_dump(mode="json"))
+    copied = matching.model_copy(update={"run": run.id})
+    write_json(run.path / "matching.json", copied.model_dump(mode="json"))
     with pytest.raises(ProjectError, match="no source images"):
         perform(empty.create_run("train-translator", CONFIG.model_copy(update={"matching": run.id})))
 
