@@ -3,16 +3,13 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-Domain = Literal["source", "target"]
-Direction = Literal["source_to_target", "target_to_source"]
+from histobridge.core.base_config import Config, Direction, Domain
+from histobridge.core.segment.terms.settings import TermSettings
+from histobridge.core.training_config import SegmenterTraining
 
-
-class Config(BaseModel):
-    """Base of all configs: immutable, strict about names, saved as JSON."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+__all__ = ["Config", "Direction", "Domain", "SegmenterTraining"]
 
 
 class SelfTestConfig(Config):
@@ -75,40 +72,6 @@ class AddImagesConfig(Config):
 
     copy_images: bool = True
     """Copy pixels into the project; off: OME-Zarr inputs are referenced where they lie."""
-
-
-class SegmenterTraining(Config):
-    """How a segmenter is trained."""
-
-    preset: Literal["tiny", "cpu", "gpu"] = "cpu"
-    """Network: `tiny` 0.1 M parameters (tests, demo), `cpu` MONAI UNet 1.6 M, `gpu` MONAI DynUNet 7.8 M."""
-
-    steps: PositiveInt = 900
-    """Optimizer steps; one step sees `batch_size` crops."""
-
-    batch_size: PositiveInt = 6
-    """Crops a step."""
-
-    crop_px: PositiveInt = Field(96, multiple_of=16)
-    """Side of a training crop in pixels of the working scale."""
-
-    learning_rate: PositiveFloat = 1e-3
-    """AdamW learning rate after the warm-up; decays to zero as a polynomial of power 0.9."""
-
-    weight_decay: NonNegativeFloat = 1e-4
-    """AdamW weight decay."""
-
-    augmentation: float = Field(1.0, ge=0, le=1)
-    """Strength of the random changes of look and shape: 0 none, 1 strong."""
-
-    checkpoint_every: PositiveInt = 100
-    """Steps between two checkpoints."""
-
-    seed: NonNegativeInt = 0
-    """Seed of weights, crops and augmentation."""
-
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to train; `auto` takes the GPU if there is one."""
 
 
 class TrainSegmenterConfig(Config):
@@ -238,6 +201,12 @@ class FineTuneConfig(Config):
 
     confidence: float = Field(0.9, ge=0, le=1)
     """Unreviewed pixels at least this confident train as proposed; less confident ones are ignored."""
+
+    terms: tuple[TermSettings, ...] = ()
+    """Further terms of the loss: semi-supervised ones learn from images without labels."""
+
+    average: float = Field(0.0, ge=0, lt=1)
+    """Decay of the running average of the weights that is kept in place of the last ones; 0: the last ones."""
 
     checkpoint_every: PositiveInt = 100
     """Steps between two checkpoints."""

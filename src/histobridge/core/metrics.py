@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from histobridge.core.comparison import Mask, masks_of
 from histobridge.core.errors import InputError
-
-Mask = NDArray[np.integer]
+from histobridge.core.instances import match_instances
 
 
 def dice(prediction: Mask, truth: Mask, value: int, ignore: int | None = None) -> float:
@@ -52,33 +51,19 @@ def mean_dice(prediction: Mask, truth: Mask, values: Sequence[int], ignore: int 
 
 def _counts(prediction: Mask, truth: Mask, value: int, ignore: int | None) -> tuple[int, int, int]:
     """Pixels of the class in both, in the prediction, in the truth."""
-    prediction, truth = _same_shape(prediction, truth)
-    predicted, true = prediction == value, truth == value
-    if ignore is not None:
-        known = truth != ignore
-        predicted, true = predicted & known, true & known
+    predicted, true, _ = masks_of(prediction, truth, value, ignore)
     return int(np.count_nonzero(predicted & true)), int(np.count_nonzero(predicted)), int(np.count_nonzero(true))
-
-
-def _same_shape(prediction: Mask, truth: Mask) -> tuple[Mask, Mask]:
-    prediction, truth = np.asarray(prediction), np.asarray(truth)
-    if prediction.shape != truth.shape:
-        raise InputError(f"prediction has shape {prediction.shape} and truth {truth.shape}; they must be the same")
-    return prediction, truth
 
 
 def instance_f1(prediction: Mask, truth: Mask, threshold: float = 0.5) -> float:
     """F1 of objects: 2 matches / (predicted objects + true objects).
 
-    A predicted and a true object can match if their intersection over union is at least `threshold`; the largest
-    possible number of one-to-one matches counts.
-
     Parameters
     ----------
     prediction, truth : ndarray of int
-        Object ids, of the same shape; 0 is background. Ids need not be consecutive.
+        Object ids, of the same shape; 0 is background.
     threshold : float
-        Above 0, at most 1.
+        Smallest intersection over union of a match, see `histobridge.core.instances.match_instances`.
 
     Returns
     -------
@@ -90,26 +75,7 @@ def instance_f1(prediction: Mask, truth: Mask, threshold: float = 0.5) -> float:
     InputError
         If the shapes differ or the threshold is out of range.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import maximum_bipartite_matching
-
-    if not 0 < threshold <= 1:
-        raise InputError(f"threshold of an instance F1 must be above 0 and at most 1; got {threshold}")
-    prediction, truth = _same_shape(prediction, truth)
-    predicted_ids, predicted = np.unique(prediction, return_inverse=True)
-    true_ids, true = np.unique(truth, return_inverse=True)
-    shape = (len(true_ids), len(predicted_ids))
-    ones = np.ones(truth.size, np.int64)
-    pairs = coo_array((ones, (true.ravel(), predicted.ravel())), shape=shape).tocsr().tocoo()
-    sizes_true, sizes_predicted = np.bincount(true.ravel()), np.bincount(predicted.ravel())
-    row, column, overlap = pairs.row, pairs.col, pairs.data
-    objects = (true_ids[row] != 0) & (predicted_ids[column] != 0)
-    row, column, overlap = row[objects], column[objects], overlap[objects]
-    good = overlap >= threshold * (sizes_true[row] + sizes_predicted[column] - overlap)
-    graph = coo_array((np.ones(int(good.sum()), np.int8), (row[good], column[good])), shape=shape).tocsr()
-    matches = int((maximum_bipartite_matching(graph) >= 0).sum())
-    count = int((true_ids != 0).sum() + (predicted_ids != 0).sum())
-    return 2 * matches / count if count else 1.0
+    return match_instances(prediction, truth, threshold).f1
 
 
 def aggregate_g_ratio(classes: Mask, inner: int = 1, outer: int = 2) -> float | None:

@@ -1,0 +1,1 @@
+"""Terms that a training adds to its loss, one small class each."""

@@ -1,0 +1,21 @@
+"""Make terms from their settings."""
+
+from collections.abc import Sequence
+from importlib import import_module
+
+from histobridge.core.segment.terms.base import Student, Term
+from histobridge.core.segment.terms.settings import TermSettings
+
+TERMS = {
+    "mean-teacher": "teacher:MeanTeacher",
+}
+"""Module and class of every kind of term."""
+
+
+def build_terms(settings: Sequence[TermSettings], student: Student) -> list[Term]:
+    """Make the terms of a training, in the order of their settings."""
+    built: list[Term] = []
+    for each in settings:
+        module, name = TERMS[each.kind].split(":")
+        built.append(getattr(import_module(f"histobridge.core.segment.terms.{module}"), name)(each, student))
+    return built

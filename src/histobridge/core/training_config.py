@@ -1,0 +1,48 @@
+"""How segmenters are trained."""
+
+from typing import Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from histobridge.core.base_config import Config
+from histobridge.core.segment.terms.settings import TermSettings
+
+
+class SegmenterTraining(Config):
+    """How a segmenter is trained."""
+
+    preset: Literal["tiny", "cpu", "gpu"] = "cpu"
+    """Network: `tiny` 0.1 M parameters (tests, demo), `cpu` MONAI UNet 1.6 M, `gpu` MONAI DynUNet 7.8 M."""
+
+    steps: PositiveInt = 900
+    """Optimizer steps; one step sees `batch_size` crops."""
+
+    batch_size: PositiveInt = 6
+    """Crops a step."""
+
+    crop_px: PositiveInt = Field(96, multiple_of=16)
+    """Side of a training crop in pixels of the working scale."""
+
+    learning_rate: PositiveFloat = 1e-3
+    """AdamW learning rate after the warm-up; decays to zero as a polynomial of power 0.9."""
+
+    weight_decay: NonNegativeFloat = 1e-4
+    """AdamW weight decay."""
+
+    augmentation: float = Field(1.0, ge=0, le=1)
+    """Strength of the random changes of look and shape: 0 none, 1 strong."""
+
+    terms: tuple[TermSettings, ...] = ()
+    """Further terms of the loss: semi-supervised ones learn from images without labels."""
+
+    average: float = Field(0.0, ge=0, lt=1)
+    """Decay of the running average of the weights that is kept in place of the last ones; 0: the last ones."""
+
+    checkpoint_every: PositiveInt = 100
+    """Steps between two checkpoints."""
+
+    seed: NonNegativeInt = 0
+    """Seed of weights, crops and augmentation."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to train; `auto` takes the GPU if there is one."""
