@@ -9,8 +9,8 @@ from histobridge.core.manifest import ClassSpec
 from histobridge.core.matching import load_matching
 from histobridge.core.perform import CancelledError, perform
 from histobridge.core.proposals import has_proposal, proposal_folder, proposal_summary, read_proposal
-from histobridge.core.pseudo import TargetLooks, tutor_fields
 from histobridge.core.target_model import TargetModel
+from histobridge.core.tutor import TargetLooks, tutor_fields
 
 VESSEL = ClassSpec(name="vessel", value=9, color="#123456", domains=("target",))
 

@@ -13,7 +13,7 @@ from histobridge.core.labels import LabelStore
 from histobridge.core.manifest import IGNORE, ImageRecord
 from histobridge.core.project import Project
 from histobridge.core.proposals import has_proposal, read_proposal
-from histobridge.core.pseudo import TargetLooks, model_folder, tutor_fields
+from histobridge.core.pseudo import model_folder
 from histobridge.core.runs import Run
 from histobridge.core.segment.crops import CropSampler, Field, MixedSampler, Sampler
 from histobridge.core.segment.grow import grow
@@ -23,6 +23,7 @@ from histobridge.core.segment.train import train
 from histobridge.core.states import ACCEPTED, CORRECTED, IGNORED
 from histobridge.core.target_model import TargetModel
 from histobridge.core.tiles import tile_grid
+from histobridge.core.tutor import TargetLooks, tutor_fields
 
 RING_PX = 3
 """Working pixels around a stroke that count as looked at: who paints a border sees both of its sides."""

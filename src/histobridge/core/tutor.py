@@ -1,0 +1,140 @@
+"""Train the proxy segmenter of tutorship: labelled source images in the look of the target."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histobridge.core.config import ProposeConfig, SegmenterTraining
+from histobridge.core.images.working import QUANTILES, WorkingImage, zoom_of
+from histobridge.core.job import Job, Progress, counted
+from histobridge.core.matching import Matching
+from histobridge.core.project import Project
+from histobridge.core.runs import Run
+from histobridge.core.segment.crops import CropSampler, Field
+from histobridge.core.segment.learn import labelled_images, working_field
+from histobridge.core.segment.model import ModelCard, Segmenter
+from histobridge.core.segment.networks import build_network, choose_device
+from histobridge.core.segment.terms.pool import TilePool
+from histobridge.core.segment.train import train
+from histobridge.core.translate.base import translate_window
+from histobridge.core.translate.learn import load_translator
+
+LOOK_TILES = 64
+LOOK_TILE_PX = 160
+POOL_TILES = 64
+POOL_TILE_PX = 256
+
+
+def train_proxy(project: Project, run: Run, config: ProposeConfig, matching: Matching) -> Job[Segmenter]:
+    """Train the proxy segmenter of tutorship on source images in the look of the target.
+
+    It has a channel for every class of the project, so that fine-tuning can teach it those the source lacks.
+    """
+    training = config.training
+    classes = project.classes
+    yield Progress(0, training.steps, "translating the source images")
+    values = tuple(spec.value for spec in classes)
+    fields = tutor_fields(project, matching, config.translator, values)
+    net = build_network(training.preset, 1 + len(classes), training.seed).to(choose_device(training.device))
+    sampler = CropSampler(
+        fields, training.crop_px, training.augmentation, training.seed, look=TargetLooks(project, matching)
+    )
+    pool = target_pool(project, matching, training) if training.terms else None
+    job = train(net, sampler, training, run.path, lambda step: run.log("checkpoint", step=step), pool)
+    yield from counted(job, "tutoring a segmenter")
+    card = ModelCard(
+        preset=training.preset,
+        classes=tuple(spec.name for spec in classes),
+        values=values,
+        domain="target",
+        working_um=matching.target_working_um,
+        object_diameter_px=matching.object_diameter_px,
+        quantiles=matching.target_look,
+        trained_on=tuple(labelled_images(project, "source")),
+        run=run.id,
+    )
+    return Segmenter(net, card)
+
+
+def tutor_fields(project: Project, matching: Matching, translator_name: str, values: tuple[int, ...]) -> list[Field]:
+    """Labelled source images at the working scale in the look of the target.
+
+    With a trained translator each image comes twice, translated and statistics-matched, so that half of the crops show
+    its texture and half cannot carry its mistakes.
+
+    Parameters
+    ----------
+    project : Project
+    matching : Matching
+    translator_name : str
+        `identity`, `instant` or a run.
+    values : tuple of int
+        Label values of the segmenter's channels after the background.
+
+    Returns
+    -------
+    list of Field
+    """
+    names = [translator_name] if translator_name in ("identity", "instant") else ["instant", translator_name]
+    translators = [load_translator(project, name, matching) for name in names]
+    fields = []
+    for image_id in labelled_images(project, "source"):
+        field = working_field(project, image_id, matching.source_working_um, values)
+        zoom = zoom_of(project.image(image_id), matching.source_working_um)
+        image = WorkingImage(project.pixels(image_id), zoom)
+        window = (slice(0, image.shape[0]), slice(0, image.shape[1]))
+        for translator in translators:
+            translated = translate_window(translator, image.read, image.shape, window, "source_to_target", image.look)
+            fields.append(Field(translated, field.labels, None))
+    return fields
+
+
+def target_pool(project: Project, matching: Matching, training: SegmenterTraining) -> TilePool:
+    """Tiles of the target at the working scale, as they are, for terms that learn without labels."""
+    rng = np.random.default_rng(training.seed)
+    images = _matched_images(project, matching)
+    tiles = [_random_tile(images[number % len(images)], POOL_TILE_PX, rng) for number in range(POOL_TILES)]
+    return TilePool(tiles, training.crop_px, training.augmentation, training.seed + 2)
+
+
+class TargetLooks:
+    """Give a crop in the pooled look of the target the look of one random tile of it.
+
+    The grey values of single tiles vary far more than their mean; a proxy that has seen this variation meets no image
+    that is new to it.
+
+    Parameters
+    ----------
+    project : Project
+    matching : Matching
+    """
+
+    def __init__(self, project: Project, matching: Matching):
+        self._pooled = np.maximum.accumulate(np.asarray(matching.target_look, np.float32))
+        self._pooled = self._pooled + np.linspace(0, 1e-4, QUANTILES, dtype=np.float32)
+        rng = np.random.default_rng(0)
+        images = _matched_images(project, matching)
+        self._looks = [_tile_look(images[index % len(images)], rng) for index in range(LOOK_TILES)]
+
+    def __call__(self, crop: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+        """Map the grey values of a crop, (Y, X) float32 in [-1, 1]."""
+        look = self._looks[rng.integers(len(self._looks))]
+        return np.interp(crop, self._pooled, look).astype(np.float32)
+
+
+def _matched_images(project: Project, matching: Matching) -> list[WorkingImage]:
+    return [
+        WorkingImage(project.pixels(record.id), zoom_of(record, matching.target_working_um))
+        for record in project.images("target")
+        if record.id in matching.images
+    ]
+
+
+def _tile_look(image: WorkingImage, rng: np.random.Generator) -> NDArray[np.float32]:
+    return np.quantile(_random_tile(image, LOOK_TILE_PX, rng), np.linspace(0, 1, QUANTILES)).astype(np.float32)
+
+
+def _random_tile(image: WorkingImage, side: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    sides = [min(side, size) for size in image.shape]
+    corners = [int(rng.integers(0, size - side + 1)) for size, side in zip(image.shape, sides, strict=True)]
+    row, column = (slice(corner, corner + side) for corner, side in zip(corners, sides, strict=True))
+    return image.read((row, column))
