@@ -94,7 +94,8 @@ def test_window_code_imports_what_the_app_extra_names():
 def test_tests_and_benchmarks_import_what_the_extras_name():
     declared = {canonical(r) for group in PROJECT["optional-dependencies"].values() for r in group}
     declared |= {canonical(requirement) for requirement in PROJECT["dependencies"]}
-    tools = {"conftest", "importlinter", *(file.stem for file in (ROOT / "tests").rglob("*.py"))}
+    own = {file.stem for place in ("tests", "benchmarks") for file in (ROOT / place).rglob("*.py")}
+    tools = {"conftest", "importlinter", *own}
     assert not distributions_of(imported("tests", "benchmarks") - tools) - declared
 
 
