@@ -197,10 +197,25 @@ class FineTuneConfig(Config):
     """AdamW learning rate."""
 
     source_replay: float = Field(1 / 3, ge=0, lt=1)
-    """Share of every batch that comes from the translated source labels."""
+    """Share of every batch that comes from the translated source labels with one reviewed tile; falls to a tenth with
+    eight."""
 
     confidence: float = Field(0.9, ge=0, le=1)
     """Unreviewed pixels at least this confident train as proposed; less confident ones are ignored."""
+
+    proposal_weight: NonNegativeFloat = 1.0
+    """How much such a pixel counts beside a reviewed one; 0.3 of it near the border of a class."""
+
+    single_tile_share: float = Field(0.4, ge=0, le=1)
+    """How far the weights go from the starting model to the fine-tuned one with one reviewed tile; all the way with
+    four."""
+
+    freeze_statistics: bool = True
+    """Keep the normalisation statistics of the starting model; those of a few reviewed tiles fit no other image."""
+
+    cross_validate: bool = True
+    """With one to four reviewed tiles, also train without some of them to score the model on those; takes twice the
+    time."""
 
     terms: tuple[TermSettings, ...] = ()
     """Further terms of the loss: semi-supervised ones learn from images without labels."""
