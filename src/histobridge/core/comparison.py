@@ -1,5 +1,7 @@
 """What every comparison of a prediction with the truth begins with: same shape, one class, known pixels."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,7 +11,7 @@ Mask = NDArray[np.integer]
 Flags = NDArray[np.bool_]
 
 
-def same_shape(prediction: Mask, truth: Mask) -> tuple[Mask, Mask]:
+def same_shape(prediction: NDArray[Any], truth: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return both as arrays; raises `InputError` if their shapes differ."""
     prediction, truth = np.asarray(prediction), np.asarray(truth)
     if prediction.shape != truth.shape:

@@ -10,6 +10,8 @@ from histobridge.core.errors import InputError
 
 Spacing = float | tuple[float, float]
 Distances = NDArray[np.float64]
+ROUNDING = 1e-9
+"""Relative slack of a tolerance: two pixels are no less than 2 * pixel size."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,10 @@ class SurfaceDistances:
         return float(max(found, default=0.0))
 
     def within(self, tolerance: float) -> float:
-        """Share of both outlines that is at most `tolerance` away; 1 where there is no outline at all."""
+        """Share of both outlines that is at most `tolerance` away; 1 without any outline, 0 where only one exists."""
         both = np.concatenate([self.to_true, self.to_predicted])
-        return float((both <= tolerance).mean()) if both.size else 1.0
+        near = both <= tolerance * (1 + ROUNDING)
+        return float((near & (both < self.largest)).mean()) if both.size else 1.0
 
 
 def surface_distances(
@@ -69,7 +72,7 @@ def surface_distances(
     Returns
     -------
     SurfaceDistances
-        In µm. Where only one of both has the class, all are the diagonal of the image: finite, so that means can be
+        In µm. Where only one of both has an outline, all are the diagonal of the image: finite, so that means can be
         taken, and worse than any outline could be, so that losing a class never pays.
 
     Raises
@@ -95,7 +98,7 @@ def _outline(mask: Flags, known: Flags) -> Flags:
     """Pixels of `mask` beside a known pixel that is not in it, or at the edge of the image."""
     from scipy.ndimage import binary_erosion
 
-    return mask & ~np.asarray(binary_erosion(mask | ~known))
+    return np.asarray(mask & ~binary_erosion(mask | ~known))
 
 
 def assd_um(prediction: Mask, truth: Mask, value: int, pixel_size_um: Spacing, ignore: int | None = None) -> float:
@@ -154,8 +157,7 @@ def surface_dice(
     """
     if tolerance_um < 0:
         raise InputError(f"the tolerance of a surface Dice must be at least 0; got {tolerance_um}")
-    distances = surface_distances(prediction, truth, value, pixel_size_um, ignore)
-    return distances.within(min(tolerance_um, np.nextafter(distances.largest, 0)))
+    return surface_distances(prediction, truth, value, pixel_size_um, ignore).within(tolerance_um)
 
 
 def boundary_iou(prediction: Mask, truth: Mask, value: int, width_px: int = 2, ignore: int | None = None) -> float:
@@ -193,7 +195,7 @@ def boundary_iou(prediction: Mask, truth: Mask, value: int, width_px: int = 2, i
     predicted, true, known = masks_of(prediction, truth, value, ignore)
     predicted, true = _rim(predicted, known, width_px), _rim(true, known, width_px)
     union = np.count_nonzero(predicted | true)
-    return np.count_nonzero(predicted & true) / union if union else 1.0
+    return float(np.count_nonzero(predicted & true) / union) if union else 1.0
 
 
 def _rim(mask: Flags, known: Flags, width_px: int) -> Flags:
@@ -201,4 +203,4 @@ def _rim(mask: Flags, known: Flags, width_px: int) -> Flags:
     from scipy.ndimage import minimum_filter
 
     inside = minimum_filter((mask | ~known).astype(np.uint8), size=2 * width_px + 1, mode="constant", cval=0)
-    return mask & (inside == 0)
+    return np.asarray(mask & (inside == 0))
