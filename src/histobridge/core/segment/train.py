@@ -144,7 +144,8 @@ class _Training:
         self.device = next(net.parameters()).device
         weight_decay = getattr(config, "weight_decay", 1e-4)
         self.optimizer = torch.optim.AdamW(net.parameters(), lr=config.learning_rate, weight_decay=weight_decay)
-        self.terms = build_terms(config.terms, Student(net, _channels(net), config.seed)) if config.terms else []
+        look = pool.look if pool is not None else None
+        self.terms = build_terms(config.terms, Student(net, _channels(net), config.seed, look)) if config.terms else []
         if pool is None and any(term.needs_unlabelled for term in self.terms):
             raise InputError("terms: they learn from images without labels, and there are none; add target images")
         self.average = deepcopy(net).eval() if self.terms or config.average else None

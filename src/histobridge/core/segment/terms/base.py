@@ -10,6 +10,7 @@ from torch import nn
 
 from histobridge.core.checkpoint import optimizer_tensors, part, prefixed, restore_optimizer
 from histobridge.core.errors import InputError
+from histobridge.core.segment.crops import Look
 from histobridge.core.segment.terms.term_settings import Settings
 
 
@@ -109,11 +110,14 @@ class Student:
         K, its classes with background.
     seed : int
         Of the weights of networks that terms own.
+    look : callable, optional
+        ``look(image, rng)`` gives a labelled crop the look of the other domain; none: the training has no translator.
     """
 
     net: nn.Module
     channels: int
     seed: int
+    look: Look | None = None
 
     @property
     def device(self) -> torch.device:

@@ -8,6 +8,17 @@ from histobridge.core.segment.terms.settings import TermSettings
 
 TERMS = {
     "mean-teacher": "teacher:MeanTeacher",
+    "adversarial-masks": "adversarial:AdversarialMasks",
+    "discriminator-self-training": "adversarial:DiscriminatorSelfTraining",
+    "adversarial-output": "adversarial:AdversarialOutput",
+    "adversarial-entropy": "adversarial:AdversarialEntropy",
+    "adversarial-features": "adversarial:AdversarialFeatures",
+    "semantic-consistency": "semantic:SemanticConsistency",
+    "contrastive-global": "contrastive:ContrastiveGlobal",
+    "contrastive-local": "contrastive:ContrastiveLocal",
+    "rotation": "pretext:Rotation",
+    "jigsaw": "pretext:Jigsaw",
+    "mutual-information": "pretext:MutualInformation",
 }
 """Module and class of every kind of term."""
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from histobridge.core.errors import InputError
 from histobridge.core.segment.augment import change_look
+from histobridge.core.segment.crops import Look
 from histobridge.core.segment.terms.base import Unlabelled
 
 
@@ -25,6 +26,8 @@ class TilePool:
         Of the strong view's change of look, in [0, 1], see `change_look`.
     seed : int
         Of all that is drawn.
+    look : callable, optional
+        Gives labelled crops the look of the other domain, for the terms that translate.
 
     Raises
     ------
@@ -32,10 +35,18 @@ class TilePool:
         If there are no tiles.
     """
 
-    def __init__(self, tiles: Sequence[NDArray[np.float32]], crop_px: int, strength: float, seed: int):
+    def __init__(
+        self,
+        tiles: Sequence[NDArray[np.float32]],
+        crop_px: int,
+        strength: float,
+        seed: int,
+        look: Look | None = None,
+    ):
         if not tiles:
             raise InputError("there are no images without labels to learn from; add target images first")
         self.tiles = tuple(_at_least(tile, crop_px) for tile in tiles)
+        self.look = look
         self._crop_px, self._strength = crop_px, strength
         self._rng = np.random.default_rng(seed)
 
