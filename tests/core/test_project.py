@@ -77,6 +77,7 @@ def test_newer_schema_says_to_upgrade(project):
         ("[]", "damaged"),
         ('{"name": "a", "images": [{"id": "../up"}]}', r"damaged at images\.0\.id"),
         ('{"name": "a", "extra": 1}', "damaged at extra"),
+        ('{"name": "a", "tile_px": 64, "tile_overlap_px": 64}', "tiles of 64 px cannot overlap by 64 px"),
     ],
 )
 def test_damaged_project_file_is_told_with_the_place(project, content, told):
@@ -206,6 +207,14 @@ def test_wrong_field_is_named_with_what_was_expected_and_found(project):
         with pytest.raises(InputError, match=r"pixel_size: .*\(got 1\)"):
             project.update_image("a", pixel_size=1)
     assert Project.open(project.path).image("a").pixel_size_um is None
+
+
+def test_tiles_are_of_the_size_the_project_says(project):
+    image = record(shape=(2000, 1000))
+    assert [tile.window[0] for tile in project.tiles(image)] == [slice(0, 1024), slice(896, 1920), slice(976, 2000)]
+    file = project.path / "project.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"tile_px": 1000, "tile_overlap_px": 0}))
+    assert [tile.id for tile in Project.open(project.path).tiles(image)] == ["r000c000", "r001c000"]
 
 
 def test_project_can_be_moved(project, tmp_path):

@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from histobridge.core.config import Config, Domain
 
@@ -102,6 +102,12 @@ class Manifest(Config):
     active: dict[RunKind, str] = Field(default_factory=dict)
     """Runs chosen by hand; where none is, the latest finished one is active."""
 
+    tile_px: PositiveInt = 1024
+    """Longest side of a tile in native pixels; settled before anything is reviewed, since edits name their tile."""
+
+    tile_overlap_px: NonNegativeInt = 128
+    """Native pixels that neighbouring tiles share, at least; fewer than `tile_px`."""
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         names = [spec.name for spec in self.classes]
@@ -114,6 +120,8 @@ class Manifest(Config):
         for spec in self.classes:
             if spec.inside and (spec.inside not in names or spec.inside == spec.name):
                 raise ValueError(f"class {spec.name!r} lies inside {spec.inside!r}, which is not another class")
+        if self.tile_overlap_px >= self.tile_px:
+            raise ValueError(f"tiles of {self.tile_px} px cannot overlap by {self.tile_overlap_px} px")
         return self
 
     def nested_pair(self) -> tuple[ClassSpec, ClassSpec] | None:

@@ -28,6 +28,7 @@ from histobridge.core.runs import Run
 if TYPE_CHECKING:
     from histobridge.core.images.pyramid import Pyramid
     from histobridge.core.labels import LabelStore
+    from histobridge.core.tiles import Tile
 
 SHOWN_IDS = 8
 KIND_OF_VERB: dict[str, RunKind] = {
@@ -209,6 +210,12 @@ class Project:
         more = ", ..." if len(self.manifest.images) > SHOWN_IDS else ""
         remedy = f"choose among {known}{more}" if known else "add images first"
         raise ProjectError(f"{self.name} has no image {image_id!r}; {remedy}")
+
+    def tiles(self, record: ImageRecord) -> "tuple[Tile, ...]":
+        """Grid of editable windows of one image."""
+        from histobridge.core.tiles import tile_grid
+
+        return tile_grid(record.shape, self.manifest.tile_px, self.manifest.tile_overlap_px)
 
     def pixels(self, image_id: str) -> "Pyramid":
         """Open the pixels of one image, lazily."""

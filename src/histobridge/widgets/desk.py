@@ -11,7 +11,7 @@ from histobridge.core.manifest import IGNORE
 from histobridge.core.project import Project
 from histobridge.core.proposals import has_proposal, read_proposal
 from histobridge.core.states import IGNORED
-from histobridge.core.tiles import Tile, tile_grid
+from histobridge.core.tiles import Tile
 from histobridge.layers import Canvas
 from histobridge.widgets.open_image import show_on_canvas
 
@@ -26,7 +26,7 @@ class Place:
 
 def places(project: Project, domain: Domain) -> list[Place]:
     """All tiles of all images of a domain, in the order they are reviewed."""
-    return [Place(record.id, tile) for record in project.images(domain) for tile in tile_grid(record.shape)]
+    return [Place(record.id, tile) for record in project.images(domain) for tile in project.tiles(record)]
 
 
 class Desk:
