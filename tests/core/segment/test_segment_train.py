@@ -9,7 +9,8 @@ from histobridge.core.errors import ProjectError
 from histobridge.core.job import finish
 from histobridge.core.segment.crops import CropSampler, Field
 from histobridge.core.segment.networks import build_network
-from histobridge.core.segment.train import DivergedError, learning_rate_share, train
+from histobridge.core.segment.schedule import learning_rate_share
+from histobridge.core.segment.train import DivergedError, train
 
 
 @pytest.fixture(autouse=True)

@@ -22,13 +22,12 @@ from histobridge.core.job import Job, Progress
 from histobridge.core.segment.crops import Batch, Sampler
 from histobridge.core.segment.losses import masked_dice_ce
 from histobridge.core.segment.networks import SIZE_MULTIPLE
+from histobridge.core.segment.schedule import learning_rate_share
 from histobridge.core.segment.terms.base import Scene, Student, Unlabelled
 from histobridge.core.segment.terms.build import build_terms
 from histobridge.core.segment.terms.pool import TilePool
 from histobridge.core.segment.terms.settings import TermSettings
 
-WARM_UP_STEPS = 20
-POLYNOMIAL_POWER = 0.9
 GRADIENT_LIMIT = 12.0
 BAD_STEPS_ALLOWED = 2
 TEACHER_DECAY = 0.99
@@ -129,11 +128,6 @@ def train(
     return net
 
 
-def learning_rate_share(step: int, steps: int) -> float:
-    """Return the share of the full learning rate at `step`, counted from 1: warm-up, then polynomial decay."""
-    return float(min(1.0, step / WARM_UP_STEPS) * (1 - (step - 1) / steps) ** POLYNOMIAL_POWER)
-
-
 class _Training:
     """What one training carries from step to step."""
 
@@ -144,8 +138,7 @@ class _Training:
         self.device = next(net.parameters()).device
         weight_decay = getattr(config, "weight_decay", 1e-4)
         self.optimizer = torch.optim.AdamW(net.parameters(), lr=config.learning_rate, weight_decay=weight_decay)
-        look = pool.look if pool is not None else None
-        self.terms = build_terms(config.terms, Student(net, _channels(net), config.seed, look)) if config.terms else []
+        self.terms = build_terms(config.terms, _student(net, config.seed, pool)) if config.terms else []
         if pool is None and any(term.needs_unlabelled for term in self.terms):
             raise InputError("terms: they learn from images without labels, and there are none; add target images")
         self.average = deepcopy(net).eval() if self.terms or config.average else None
@@ -266,6 +259,12 @@ class _Training:
 
 def _state(net: nn.Module) -> list[torch.Tensor]:
     return [*net.parameters(), *net.buffers()]
+
+
+def _student(net: nn.Module, seed: int, pool: TilePool | None) -> Student:
+    if pool is None:
+        return Student(net, _channels(net), seed)
+    return Student(net, _channels(net), seed, pool.look, tuple((len(tile), len(tile[0])) for tile in pool.tiles))
 
 
 def _channels(net: nn.Module) -> int:

@@ -112,12 +112,15 @@ class Student:
         Of the weights of networks that terms own.
     look : callable, optional
         ``look(image, rng)`` gives a labelled crop the look of the other domain; none: the training has no translator.
+    tiles : tuple of tuple of int
+        Shape (Y, X) of every tile of the pool.
     """
 
     net: nn.Module
     channels: int
     seed: int
     look: Look | None = None
+    tiles: tuple[tuple[int, int], ...] = ()
 
     @property
     def device(self) -> torch.device:
@@ -147,9 +150,13 @@ class Term:
         self.name, self.weight, self.ramp = settings.kind, settings.weight, settings.ramp
 
     def share(self, step: int, steps: int) -> float:
-        """Weight at a step, counted from 1: rises as exp(-5 (1 - t)^2), t the share of the ramp that is done."""
+        """Weight at a step, counted from 1."""
+        return self.weight * self.risen(step, steps)
+
+    def risen(self, step: int, steps: int) -> float:
+        """Share of the ramp's height at a step: exp(-5 (1 - t)^2), t the share of the ramp that is done."""
         done = min(1.0, step / (self.ramp * steps)) if self.ramp > 0 else 1.0
-        return self.weight * math.exp(-5 * (1 - done) ** 2)
+        return math.exp(-5 * (1 - done) ** 2)
 
     def loss(self, scene: Scene) -> torch.Tensor:
         """Scalar, with a gradient for the student; also for own networks that learn from it."""

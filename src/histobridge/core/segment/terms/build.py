@@ -7,7 +7,19 @@ from histobridge.core.segment.terms.base import Student, Term
 from histobridge.core.segment.terms.settings import TermSettings
 
 TERMS = {
+    "gamma-model": "consistency:GammaModel",
+    "pi-model": "consistency:PiModel",
+    "temporal-ensembling": "consistency:TemporalEnsembling",
+    "multi-view": "consistency:MultiView",
+    "entropy": "consistency:Entropy",
     "mean-teacher": "teacher:MeanTeacher",
+    "uncertainty-mean-teacher": "teacher:UncertaintyMeanTeacher",
+    "interpolation": "mixing:Interpolation",
+    "mixup": "mixing:MixUp",
+    "cutmix": "mixing:CutMix",
+    "cross-pseudo": "pair:CrossPseudo",
+    "fixmatch": "strong:FixMatch",
+    "unimatch": "strong:UniMatch",
     "adversarial-masks": "adversarial:AdversarialMasks",
     "discriminator-self-training": "adversarial:DiscriminatorSelfTraining",
     "adversarial-output": "adversarial:AdversarialOutput",

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from histobridge.core.segment.terms.term_settings import Settings
 
@@ -18,3 +18,16 @@ class MeanTeacherSettings(Settings):
 
     hard: bool = False
     """Learn the teacher's classes by cross-entropy instead of its probabilities by squared difference."""
+
+
+class UncertaintyMeanTeacherSettings(Settings):
+    """Agree with a teacher where several noisy looks of its own at the image leave it in little doubt (Yu 2019)."""
+
+    kind: Literal["uncertainty-mean-teacher"] = "uncertainty-mean-teacher"
+    """Which term."""
+
+    passes: PositiveInt = 8
+    """Noisy looks of the teacher a step; the term costs that many passes without gradient."""
+
+    noise: NonNegativeFloat = 0.1
+    """Standard deviation of the noise, cut off at twice that, on grey values in [-1, 1]."""
