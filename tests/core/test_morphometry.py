@@ -41,7 +41,7 @@ def test_rings_have_the_diameters_and_g_ratio_they_were_drawn_with():
     assert table.axon_diameter_um == pytest.approx([6, 4, 4.8, 2], rel=0.02)
     assert table.fibre_diameter_um == pytest.approx([10, 8, 8, 8], rel=0.01)
     assert table.sheath_thickness_um == pytest.approx([2, 2, 1.6, 3], rel=0.02)
-    assert table.g_ratio == pytest.approx([0.6, 0.5, 0.6, 0.25], rel=0.01)
+    assert table.g_ratio == pytest.approx([0.6, 0.5, 0.6, 0.25], rel=0.02)
     assert not table.cut.any()
 
 

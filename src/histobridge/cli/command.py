@@ -41,6 +41,7 @@ VERBS: dict[str, Verb] = {
     "finetune": Verb("jobs", "start", "fine-tune the segmenter on what has been reviewed"),
     "export": Verb("jobs", "start", "write masks where other programs read them"),
     "promote": Verb("project", "promote", "choose the run that is used from now on"),
+    "score": Verb("score", "score", "measure how well label maps agree with the truth"),
     "set": Verb("project", "set_fields", "change what is known of images: pixel size, subject, section"),
     "status": Verb("project", "status", "show images, labels and runs of a project"),
     "resume": Verb("jobs", "resume", "go on with a run that was stopped or died"),

@@ -32,7 +32,7 @@ def new_options(parser: argparse.ArgumentParser, _verb: str) -> None:
 
 def new(namespace: argparse.Namespace) -> Outcome:
     """Make a project folder."""
-    classes = _classes(Path(namespace.classes)) if namespace.classes else MYELINATED_FIBRE
+    classes = read_classes(Path(namespace.classes)) if namespace.classes else MYELINATED_FIBRE
     project = Project.create(Path(namespace.project).expanduser(), namespace.name, classes)
     values: dict[str, Any] = {"verb": "new", "project": str(project.path), "name": project.name}
     values["classes"] = [spec.model_dump() for spec in project.classes]
@@ -42,7 +42,8 @@ def new(namespace: argparse.Namespace) -> Outcome:
     )
 
 
-def _classes(path: Path) -> tuple[ClassSpec, ...]:
+def read_classes(path: Path) -> tuple[ClassSpec, ...]:
+    """Read a JSON list of classes, as `--classes` names it."""
     try:
         return TypeAdapter(tuple[ClassSpec, ...]).validate_python(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
