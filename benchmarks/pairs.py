@@ -76,6 +76,14 @@ class Notes:
         self.file = file
         self._values = json.loads(file.read_text()) if file.exists() else {"runs": {}, "done": []}
 
+    def keep(self, key: str, make) -> object:
+        """Return a JSON value that was kept before, or make and keep it."""
+        kept = self._values.setdefault("kept", {})
+        if key not in kept:
+            kept[key] = make()
+            self._save()
+        return kept[key]
+
     def done(self, *cell) -> bool:
         return list(cell) in self._values["done"]
 
