@@ -1,8 +1,9 @@
 """Judge a fine-tuned model by tiles that it has not learned from."""
 
-import random
 import statistics
 from collections.abc import Sequence
+
+import numpy as np
 
 from histobridge.core.gate import Gate, Score, TileScore, Verdict
 
@@ -71,14 +72,11 @@ def bootstrap_interval(differences: Sequence[float]) -> tuple[float, float]:
     -----
     Efron 1979, doi:10.1214/aos/1176344552.
     """
-    ordered = sorted(differences)
-    count = len(ordered)
-    mean = statistics.fmean(ordered)
-    generator = random.Random(0)
-    means = sorted(statistics.fmean(generator.choices(ordered, k=count)) for _ in range(RESAMPLES))
-    outside = round((1 - COVERAGE) / 2 * RESAMPLES)
-    chance = CHANCE / count**0.5
-    return min(means[outside], mean - chance), max(means[-1 - outside], mean + chance)
+    ordered = np.sort(np.asarray(differences, np.float64))
+    mean, chance = float(ordered.mean()), CHANCE / len(ordered) ** 0.5
+    means = np.random.default_rng(0).choice(ordered, (RESAMPLES, len(ordered))).mean(axis=1)
+    low, high = np.quantile(means, ((1 - COVERAGE) / 2, (1 + COVERAGE) / 2))
+    return min(float(low), mean - chance), max(float(high), mean + chance)
 
 
 def _words(verdict: Verdict, count: int, score: tuple[float, float], *, cross_validated: bool) -> str:

@@ -1,47 +1,48 @@
 """Learn from corrections: the job `finetune`."""
 
+from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from histobridge.core.config import FineTuneConfig
 from histobridge.core.errors import ProjectError
-from histobridge.core.images.working import Window, majority, resampling_matrix
+from histobridge.core.files import write_json
+from histobridge.core.gate import FILE as GATE_FILE
+from histobridge.core.gate import Gate, Key, read_gate
+from histobridge.core.holdout import ReviewedTile, Split, earlier_splits, folds, settle_split, within
+from histobridge.core.images.working import Window
 from histobridge.core.job import Job, Progress, counted
-from histobridge.core.labels import LabelStore
-from histobridge.core.manifest import IGNORE, ImageRecord
 from histobridge.core.project import Project
-from histobridge.core.proposals import has_proposal, read_proposal
 from histobridge.core.pseudo import model_folder
 from histobridge.core.runs import Run
-from histobridge.core.segment.crops import CropSampler, Field, MixedSampler, Sampler
-from histobridge.core.segment.grow import grow
-from histobridge.core.segment.learn import is_labelled, labelled_images, working_field
-from histobridge.core.segment.model import Segmenter
-from histobridge.core.segment.train import train
-from histobridge.core.states import ACCEPTED, CORRECTED, IGNORED
+from histobridge.core.segment.exam import Counts, answers, questions, tile_scores
+from histobridge.core.segment.lineage import tunings, untuned
+from histobridge.core.segment.practice import Practice
+from histobridge.core.segment.reviewed import Lesson, is_reviewed, reviewed_tiles
 from histobridge.core.target_model import TargetModel
-from histobridge.core.tiles import tile_grid
-from histobridge.core.tutor import TargetLooks, tutor_fields
+from histobridge.core.verdict import judge
 
-RING_PX = 3
-"""Working pixels around a stroke that count as looked at: who paints a border sees both of its sides."""
-AUGMENTATION = 0.5
+Part = list[tuple[ReviewedTile, Window]]
 
 
 def finetune(project: Project, run: Run, config: FineTuneConfig) -> Job[dict[str, Any]]:
-    """Fine-tune a proposing model on what has been reviewed.
+    """Fine-tune a proposing model on what has been reviewed, and judge it.
 
     Starts from the model of a proposing run, never from an earlier fine-tuning unless that is named, so that no drift
     builds up. Reviewed pixels train as they are, unreviewed ones where the proposal is confident, all others are
-    ignored; a share of each batch replays the source.
+    ignored; a share of each batch replays the source. With few tiles the weights stay near their start.
+
+    From the fifth reviewed tile on a fifth is held out, and the model is compared there with the one in use. With
+    fewer, models made for the purpose, each trained in half of the steps on part of the tiles, are compared with the
+    starting model on the other part. The job promotes nothing, see `gate.apply_gate`.
 
     Parameters
     ----------
     project : Project
     run : Run
-        Gets the new model; the old ones stay.
+        Gets the new model, ``split.json`` and ``gate.json``; the old models stay.
     config : FineTuneConfig
 
     Yields
@@ -52,7 +53,8 @@ def finetune(project: Project, run: Run, config: FineTuneConfig) -> Job[dict[str
     Returns
     -------
     dict
-        ``model`` started from, ``images`` and ``tiles`` learned from, ``reviewed_pixels``.
+        ``model`` started from, ``images`` and ``tiles`` learned from, ``reviewed_pixels``, number of tiles
+        ``held_out``, ``verdict`` and ``reason``.
 
     Raises
     ------
@@ -60,122 +62,137 @@ def finetune(project: Project, run: Run, config: FineTuneConfig) -> Job[dict[str
         If nothing has been reviewed, or there is no proposing model.
     """
     inputs = _settled(project, run, config)
-    model = TargetModel.load(project, model_folder(project, inputs["model"]), config.device)
-    # The target may have classes by now that the model has never heard of.
-    model.segmenter = grow(model.segmenter, project.classes_of("target"), config.seed)
+    practice = Practice(project, inputs["model"], config)
     yield Progress(0, config.steps, "collecting the corrections")
-    fields: list[Field] = []
-    images, reviewed = [], 0
-    for record in project.images("target"):
-        found, pixels = _reviewed_fields(model, record, inputs["proposals"], config.confidence)
-        if found:
-            images.append(record.id)
-            fields += found
-            reviewed += pixels
-    if not fields:
+    reviewed = reviewed_tiles(project)
+    if not reviewed:
         raise ProjectError("no target pixel has been reviewed yet; correct or accept a tile on the Review page first")
-    sampler: Sampler = CropSampler(fields, config.crop_px, AUGMENTATION, config.seed)
-    if config.source_replay > 0 and has_source_labels(project):
-        sampler = MixedSampler(sampler, _replay(project, model, config), config.source_replay)
-    job = train(model.segmenter.net, sampler, config, run.path, lambda step: run.log("checkpoint", step=step))
-    yield from counted(job, "learning from corrections")
-    card = model.segmenter.card
-    trained_on = tuple(dict.fromkeys((*card.trained_on, *images)))
-    tuned = Segmenter(model.segmenter.net, card.model_copy(update={"run": run.id, "trained_on": trained_on}))
-    TargetModel(project, tuned, model.view).save(run.path)
-    return {"model": inputs["model"], "images": images, "tiles": len(fields), "reviewed_pixels": reviewed}
+    split = settle_split(project, run, reviewed)
+    lessons = _lessons(practice, reviewed, split, inputs["proposals"])
+    if not lessons:
+        raise ProjectError("all that has been reviewed is held out to judge models by; review another tile")
+    parts = _parts(project, lessons, split, inputs["model"]) if config.cross_validate else []
+    net = deepcopy(practice.start.segmenter.net)
+    yield from counted(practice.learn(net, lessons, run), "learning from corrections", (0, 1 + len(parts)))
+    images = list(dict.fromkeys(lesson.tile.image for lesson in lessons))
+    tuned = practice.model(net, run.id, images)
+    tuned.save(run.path)
+    if parts:
+        gate = yield from _cross_validated(practice, lessons, parts)
+    else:
+        gate = _held_out(practice, tuned, _held_tiles(reviewed, split), _learned(project, run, split), inputs)
+    gate = gate.model_copy(update={**split.model_dump(), "in_use": inputs["in_use"]})
+    write_json(run.path / GATE_FILE, gate.model_dump(mode="json"))
+    pixels = _reviewed_pixels(project, split)
+    result = {"model": inputs["model"], "images": images, "tiles": len(lessons), "reviewed_pixels": pixels}
+    return result | {"held_out": len(split.held_out), "verdict": gate.verdict, "reason": gate.reason}
 
 
 def _settled(project: Project, run: Run, config: FineTuneConfig) -> dict[str, str]:
-    """Which model and which proposals this run builds on; the same when it is resumed."""
+    """Which models and which proposals this run builds on; the same when it is resumed."""
     base = project.need("proposals", config.model, "propose labels on the Labels page first")
-    proposals = project.active("proposals")
-    return run.settle(model=base.id, proposals=proposals.id if proposals else "")
+    start = base if config.model else untuned(project, base)
+    proposals, in_use = project.active("proposals"), project.active("target_segmenter")
+    return run.settle(model=start.id, proposals=proposals.id if proposals else "", in_use=in_use.id if in_use else "")
 
 
-def has_source_labels(project: Project) -> bool:
-    """Whether the source has labels to replay."""
-    return any(is_labelled(project, record) for record in project.images("source"))
+def _lessons(practice: Practice, reviewed: Sequence[ReviewedTile], split: Split, proposals: str) -> list[Lesson]:
+    """What the tiles that train teach, without the pixels they share with tiles that are held out."""
+    hidden = _windows(practice.project, split.held_out)
+    trained = set(split.trained)
+    found = []
+    for lesson in practice.lessons([tile for tile in reviewed if tile.key in trained], proposals):
+        for image_id, window in hidden:
+            lesson = lesson.without(image_id, window)
+        found.append(lesson)
+    return [lesson for lesson in found if lesson.teaches]
 
 
-def _replay(project: Project, model: TargetModel, config: FineTuneConfig) -> CropSampler:
-    """Source crops in the look that the model was trained on."""
-    card, matching = model.segmenter.card, model.matching
-    if model.translator is not None:
-        fields = [
-            working_field(project, image_id, matching.source_working_um, card.values)
-            for image_id in labelled_images(project, "source")
-        ]
-        return CropSampler(fields, config.crop_px, AUGMENTATION, config.seed + 1)
-    fields = tutor_fields(project, matching, model.view.tutor or "instant", card.values)
-    return CropSampler(fields, config.crop_px, AUGMENTATION, config.seed + 1, look=TargetLooks(project, matching))
+def _parts(project: Project, lessons: Sequence[Lesson], split: Split, model: str) -> list[Part]:
+    """What is left out in turn to score on; nothing if tiles are held out, or the starting model knows all of them."""
+    if split.held_out:
+        return []
+    known = {key for tuning in tunings(project, project.run(model)) for key in _trained(tuning)}
+    tiles = (lesson.tile for lesson in lessons)
+    return folds([tile for tile in tiles if tile.decided and tile.scorable and tile.key not in known])
 
 
-def _reviewed_fields(
-    model: TargetModel, record: ImageRecord, proposals: str, confidence: float
-) -> tuple[list[Field], int]:
-    """Training fields of the tiles of one image in which something was reviewed, and how many pixels that is."""
-    project = model.project
-    store = project.labels(record.id)
-    try:
-        reviewed = [(window, _reviewed_pixels(store, window)) for window in store.corrections()]
-        pixels = sum(count for _, count in reviewed)
-        if pixels == 0:
-            return [], 0
-        image = model.working_image(record.id)
-        proposed = proposals if has_proposal(project, proposals, record.id) else ""
-        fields = []
-        for tile in tile_grid(record.shape):
-            near = any(_overlap(tile.window, window) for window, count in reviewed if count)
-            if not near or _reviewed_pixels(store, tile.window) == 0:
-                continue
-            window = _working_window(tile.window, image.zoom, image.shape)
-            target = _Target(project, record, store, proposed, confidence)
-            labels = model.segmenter.card.to_channels(target.working(window, image.zoom))
-            fields.append(Field(model.read(image, window), labels))
-        return fields, pixels
-    finally:
-        store.close()
+def _trained(tuning: Run) -> tuple[Key, ...]:
+    gate = read_gate(tuning)
+    return gate.trained if gate else ()
 
 
-def _reviewed_pixels(store: LabelStore, window: Window) -> int:
-    state = store.read(window)[1]
-    return int(np.count_nonzero((state == ACCEPTED) | (state == CORRECTED)))
+def _cross_validated(practice: Practice, lessons: Sequence[Lesson], parts: Sequence[Part]) -> Job[Gate]:
+    """Score what is learned without each part on that part."""
+    before: Counts = {}
+    after: Counts = {}
+    for number, part in enumerate(parts, start=1):
+        whole = {tile.key for tile, window in part if window == tile.window}
+        cut = {tile.key for tile, _ in part}
+        rest = [lesson for lesson in lessons if lesson.tile.key not in whole]
+        for tile, window in part:
+            rest = [lesson.without(tile.image, window) for lesson in rest]
+        rest = [lesson for lesson in rest if lesson.teaches]
+        if not rest:
+            continue
+        seen = [(lesson.tile.image, lesson.tile.window) for lesson in rest if lesson.tile.key not in cut]
+        asked = questions(practice.project, part, seen)
+        net = deepcopy(practice.start.segmenter.net)
+        yield from counted(practice.learn(net, rest), "estimating the score", (number, 1 + len(parts)))
+        for counts, model in ((before, practice.start), (after, practice.model(net))):
+            for key, found in answers(model, asked).items():
+                counts[key] = counts[key] + found if key in counts else found
+    gate = judge(tile_scores(before, after), cross_validated=True)
+    return gate.model_copy(update={"compared_with": practice.start_run})
 
 
-class _Target:
-    """What one image has to teach: reviewed classes, confident proposals, 255 elsewhere."""
-
-    def __init__(self, project: Project, record: ImageRecord, store: LabelStore, proposals: str, confidence: float):
-        self.project, self.record, self.store = project, record, store
-        self.proposals, self.confidence = proposals, confidence
-
-    def working(self, window: Window, zoom: float) -> NDArray[np.uint8]:
-        """Class values of a working window, (Y, X) uint8."""
-        from scipy import ndimage
-
-        rows, row_range = resampling_matrix(window[0], zoom, self.record.shape[0])
-        columns, column_range = resampling_matrix(window[1], zoom, self.record.shape[1])
-        native = (row_range, column_range)
-        classes, state = self.store.read(native)
-        reviewed = (state == ACCEPTED) | (state == CORRECTED)
-        labels = np.where(reviewed, classes, IGNORE).astype(np.uint8)
-        if self.proposals:
-            proposed, confidence = read_proposal(self.project, self.proposals, self.record.id, native)
-            ring = ndimage.binary_dilation(state == CORRECTED, iterations=max(1, round(RING_PX / zoom)))
-            trusted = (state != IGNORED) & ~reviewed & (ring | (confidence >= self.confidence * 255))
-            labels[trusted] = proposed[trusted]
-        return majority(labels, rows, columns)
+def _held_out(
+    practice: Practice,
+    tuned: TargetModel,
+    held: Sequence[ReviewedTile],
+    learned: Sequence[tuple[str, Window]],
+    inputs: dict[str, str],
+) -> Gate:
+    """Compare with the model in use, or the starting one if there is none, on the tiles that are held out."""
+    asked = questions(practice.project, [(tile, tile.window) for tile in held], learned)
+    other = practice.start
+    if asked and inputs["in_use"]:
+        folder = model_folder(practice.project, inputs["in_use"])
+        other = TargetModel.load(practice.project, folder, practice.config.device)
+    gate = judge(tile_scores(answers(other, asked), answers(tuned, asked)), cross_validated=False)
+    return gate.model_copy(update={"compared_with": inputs["in_use"] or inputs["model"]})
 
 
-def _overlap(first: Window, second: Window) -> bool:
-    return all(a.start < b.stop and b.start < a.stop for a, b in zip(first, second, strict=True))
+def _held_tiles(reviewed: Sequence[ReviewedTile], split: Split) -> list[ReviewedTile]:
+    held = set(split.held_out)
+    return [tile for tile in reviewed if tile.key in held]
 
 
-def _working_window(window: Window, zoom: float, shape: tuple[int, int]) -> Window:
-    """Cover a native window at the working scale."""
-    rows, columns = (
-        slice(int(axis.start * zoom), min(size, int(np.ceil(axis.stop * zoom))))
-        for axis, size in zip(window, shape, strict=True)
-    )
-    return rows, columns
+def _learned(project: Project, run: Run, split: Split) -> list[tuple[str, Window]]:
+    """Where any model of the project has learned from the user."""
+    keys = {key for each in (split, *earlier_splits(project, run)) for key in each.trained}
+    return _windows(project, sorted(keys))
+
+
+def _windows(project: Project, keys: Sequence[Key]) -> list[tuple[str, Window]]:
+    """Native windows of tiles, by image; of images that are still there."""
+    grids = {record.id: project.tiles(record) for record in project.images("target")}
+    return [(image, tile.window) for image, name in keys for tile in grids.get(image, ()) if tile.id == name]
+
+
+def _reviewed_pixels(project: Project, split: Split) -> int:
+    """How many reviewed pixels teach: each once, those of tiles that are held out not."""
+    held = _windows(project, split.held_out)
+    total = 0
+    for image_id in sorted({image for image, _ in split.trained}):
+        store = project.labels(image_id)
+        try:
+            for place in store.corrections():
+                counted_pixels = is_reviewed(store.read(place)[1])
+                for image, window in held:
+                    if image == image_id:
+                        counted_pixels[within(window, place)] = False
+                total += int(np.count_nonzero(counted_pixels))
+        finally:
+            store.close()
+    return total

@@ -1,0 +1,123 @@
+"""The way of fine-tuning: batches of reviewed tiles and replayed source, cautious with few tiles."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+
+from torch import nn
+
+from histobridge.core.config import FineTuneConfig
+from histobridge.core.holdout import ReviewedTile
+from histobridge.core.job import Job
+from histobridge.core.project import Project
+from histobridge.core.pseudo import model_folder
+from histobridge.core.runs import Run
+from histobridge.core.segment.cautious import frozen_statistics, go_back, replay_share, share_of_the_way, weights_of
+from histobridge.core.segment.crops import CropSampler, Field, Look, MixedSampler, Sampler
+from histobridge.core.segment.grow import grow
+from histobridge.core.segment.learn import is_labelled, labelled_images, working_field
+from histobridge.core.segment.model import Segmenter
+from histobridge.core.segment.reviewed import Lesson, Teacher
+from histobridge.core.segment.train import train
+from histobridge.core.target_model import TargetModel
+from histobridge.core.tutor import TargetLooks, tutor_fields
+
+AUGMENTATION = 0.5
+
+
+class Practice:
+    """Fine-tunes copies of one starting model.
+
+    Parameters
+    ----------
+    project : Project
+    model : str
+        Run of the starting model.
+    config : FineTuneConfig
+
+    Attributes
+    ----------
+    start : TargetModel
+        The starting model, with a channel for every class of the target; never changed.
+    start_run : str
+        Its run.
+    """
+
+    def __init__(self, project: Project, model: str, config: FineTuneConfig):
+        self.project, self.config, self.start_run = project, config, model
+        self.start = TargetModel.load(project, model_folder(project, model), config.device)
+        # The target may have classes by now that the model has never heard of.
+        self.start.segmenter = grow(self.start.segmenter, project.classes_of("target"), config.seed)
+        self._replayed: tuple[list[Field], Look | None] | None = None
+
+    def lessons(self, tiles: Sequence[ReviewedTile], proposals: str) -> list[Lesson]:
+        """What reviewed tiles teach, together with the confident part of the proposals of a run."""
+        found = []
+        for image_id in dict.fromkeys(tile.image for tile in tiles):
+            teacher = Teacher(self.start, image_id, proposals, self.config.confidence, self.config.proposal_weight)
+            store = self.project.labels(image_id)
+            try:
+                found += [teacher.lesson(store, tile) for tile in tiles if tile.image == image_id]
+            finally:
+                store.close()
+        return found
+
+    def learn(self, net: nn.Module, lessons: Sequence[Lesson], run: Run | None = None) -> Job[nn.Module]:
+        """Fine-tune a copy of the starting network in place.
+
+        Parameters
+        ----------
+        net : nn.Module
+            With the weights of the starting model.
+        lessons : sequence of Lesson
+            At least one that teaches; the more, the further the weights go and the less of the source is replayed.
+        run : Run, optional
+            Keeps the checkpoints; none: half of the steps, to estimate what the whole would come to.
+
+        Yields
+        ------
+        Progress
+            After every optimizer step.
+
+        Returns
+        -------
+        nn.Module
+            `net`, in eval mode.
+        """
+        config = self.config if run else self.config.model_copy(update={"steps": max(1, self.config.steps // 2)})
+        start = weights_of(self.start.segmenter.net)
+        sampler = self._sampler(lessons)
+        with frozen_statistics(net) if config.freeze_statistics else nullcontext():
+            if run:
+                yield from train(net, sampler, config, run.path, lambda step: run.log("checkpoint", step=step))
+            else:
+                yield from train(net, sampler, config)
+        go_back(net, start, share_of_the_way(len(lessons), config.single_tile_share))
+        return net
+
+    def model(self, net: nn.Module, run_id: str = "", images: Sequence[str] = ()) -> TargetModel:
+        """Give a fine-tuned network the card and the view of the starting model."""
+        card = self.start.segmenter.card
+        trained_on = tuple(dict.fromkeys((*card.trained_on, *images)))
+        card = card.model_copy(update={"run": run_id, "trained_on": trained_on})
+        return TargetModel(self.project, Segmenter(net, card), self.start.view)
+
+    def _sampler(self, lessons: Sequence[Lesson]) -> Sampler:
+        config = self.config
+        ours = CropSampler([lesson.field for lesson in lessons], config.crop_px, AUGMENTATION, config.seed)
+        share = replay_share(len(lessons), config.source_replay)
+        if share == 0 or not any(is_labelled(self.project, record) for record in self.project.images("source")):
+            return ours
+        if self._replayed is None:
+            self._replayed = self._replay()
+        fields, look = self._replayed
+        return MixedSampler(ours, CropSampler(fields, config.crop_px, AUGMENTATION, config.seed + 1, look), share)
+
+    def _replay(self) -> tuple[list[Field], Look | None]:
+        """Source images in the look that the model was trained on, and how its crops are varied."""
+        model, project = self.start, self.project
+        card, matching = model.segmenter.card, model.matching
+        if model.translator is not None:
+            labelled = labelled_images(project, "source")
+            return [working_field(project, name, matching.source_working_um, card.values) for name in labelled], None
+        fields = tutor_fields(project, matching, model.view.tutor or "instant", card.values)
+        return fields, TargetLooks(project, matching)
