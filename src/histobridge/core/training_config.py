@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from histobridge.core.base_config import Config
-from histobridge.core.segment.terms.settings import TermSettings
+from histobridge.core.segment.terms.settings import PretrainTermSettings, TermSettings
 
 
 class SegmenterTraining(Config):
@@ -32,8 +32,17 @@ class SegmenterTraining(Config):
     augmentation: float = Field(1.0, ge=0, le=1)
     """Strength of the random changes of look and shape: 0 none, 1 strong."""
 
+    sheath_variation: float = Field(2.0, ge=1)
+    """Sheaths (of a class that another lies inside) are also shown up to so many times thinner and thicker; 1: no."""
+
     terms: tuple[TermSettings, ...] = ()
     """Further terms of the loss: semi-supervised ones learn from images without labels."""
+
+    pretrain_terms: tuple[PretrainTermSettings, ...] = ()
+    """Terms learned alone before any label is shown, from images without labels; none: no pre-training."""
+
+    pretrain_steps: PositiveInt = 300
+    """Optimizer steps of the pre-training, if there is one."""
 
     average: float = Field(0.0, ge=0, lt=1)
     """Decay of the running average of the weights that is kept in place of the last ones; 0: the last ones."""
