@@ -54,3 +54,13 @@ TermSettings = Annotated[
     Field(discriminator="kind"),
 ]
 """Whichever term; its `kind` says which."""
+
+PretrainTermSettings = Annotated[
+    ContrastiveGlobalSettings
+    | ContrastiveLocalSettings
+    | RotationSettings
+    | JigsawSettings
+    | MutualInformationSettings,
+    Field(discriminator="kind"),
+]
+"""Those that need no label at all."""
