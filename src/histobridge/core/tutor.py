@@ -9,13 +9,14 @@ from histobridge.core.job import Job, Progress, counted
 from histobridge.core.matching import Matching
 from histobridge.core.project import Project
 from histobridge.core.runs import Run
-from histobridge.core.segment.crops import CropSampler, Field
+from histobridge.core.segment.crops import CropSampler, Field, Look
 from histobridge.core.segment.learn import labelled_images, working_field
 from histobridge.core.segment.model import ModelCard, Segmenter
 from histobridge.core.segment.networks import build_network, choose_device
+from histobridge.core.segment.pretrain import pretrain
 from histobridge.core.segment.terms.pool import TilePool
 from histobridge.core.segment.train import train
-from histobridge.core.translate.base import translate_window
+from histobridge.core.translate.base import as_look, translate_window
 from histobridge.core.translate.learn import load_translator
 
 LOOK_TILES = 64
@@ -38,9 +39,13 @@ def train_proxy(project: Project, run: Run, config: ProposeConfig, matching: Mat
     sampler = CropSampler(
         fields, training.crop_px, training.augmentation, training.seed, look=TargetLooks(project, matching)
     )
-    pool = target_pool(project, matching, training) if training.terms else None
+    pool = target_pool(project, matching, training) if training.terms or training.pretrain_terms else None
+    parts = 1
+    if pool is not None and training.pretrain_terms:
+        parts = 2
+        yield from counted(pretrain(net, pool, training, run.path), "looking at the target", (0, parts))
     job = train(net, sampler, training, run.path, lambda step: run.log("checkpoint", step=step), pool)
-    yield from counted(job, "tutoring a segmenter")
+    yield from counted(job, "tutoring a segmenter", (parts - 1, parts))
     card = ModelCard(
         preset=training.preset,
         classes=tuple(spec.name for spec in classes),
@@ -93,7 +98,22 @@ def target_pool(project: Project, matching: Matching, training: SegmenterTrainin
     rng = np.random.default_rng(training.seed)
     images = _matched_images(project, matching)
     tiles = [_random_tile(images[number % len(images)], POOL_TILE_PX, rng) for number in range(POOL_TILES)]
-    return TilePool(tiles, training.crop_px, training.augmentation, training.seed + 2)
+    look = _source_look(project, matching, training)
+    return TilePool(tiles, training.crop_px, training.augmentation, training.seed + 2, look)
+
+
+def _source_look(project: Project, matching: Matching, training: SegmenterTraining) -> Look | None:
+    """How a tutor's crop, which has the look of the target, gets that of the source; none where no term asks."""
+    asked = [term for term in training.terms if term.kind == "semantic-consistency" and term.translator != "strong"]
+    if not asked:
+        return None
+    translator = load_translator(project, asked[0].translator, matching, training.device)
+
+    def look(crop: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+        del rng
+        return translator.translate(crop, "target_to_source", as_look(matching.target_look))
+
+    return look
 
 
 class TargetLooks:

@@ -17,6 +17,8 @@ from histobridge.core.segment.card import to_channels
 from histobridge.core.segment.crops import CropSampler, Field
 from histobridge.core.segment.model import ModelCard, Segmenter
 from histobridge.core.segment.networks import build_network, choose_device
+from histobridge.core.segment.pretrain import pretrain
+from histobridge.core.segment.terms.pool import TilePool
 from histobridge.core.segment.train import train
 from histobridge.core.states import ACCEPTED, CORRECTED
 
@@ -54,8 +56,13 @@ def train_segmenter(project: Project, run: Run, config: TrainSegmenterConfig) ->
     training = config.training
     net = build_network(training.preset, 1 + len(classes), training.seed).to(choose_device(training.device))
     sampler = CropSampler(fields, training.crop_px, training.augmentation, training.seed)
+    parts = 1
+    if training.pretrain_terms:
+        parts = 2
+        pool = TilePool([field.image for field in fields], training.crop_px, training.augmentation, training.seed + 2)
+        yield from counted(pretrain(net, pool, training, run.path), "looking at the images", (0, parts))
     job = train(net, sampler, training, run.path, on_checkpoint=lambda step: run.log("checkpoint", step=step))
-    yield from counted(job, "learning the labels")
+    yield from counted(job, "learning the labels", (parts - 1, parts))
     card = ModelCard(
         preset=training.preset,
         classes=tuple(spec.name for spec in classes),
