@@ -144,7 +144,7 @@ class Pair:
             trained, more = self.notes.run(self.project, f"cyclegan-{seed}", "train-translator", config)
             translator, seconds = trained.id, seconds + more
         config = ProposeConfig(
-            route="tutorship" if arm.startswith("tutorship") else "adaptation",
+            route={"source-only": "adaptation"}.get(arm, arm.split("-")[0]),
             translator=translator,
             segmenter=learned.id,
             matching=matched.id,

@@ -1,4 +1,4 @@
-"""Dice of every route on a real pair of modalities; target masks score and do nothing else.
+"""Dice, instance F1 and g-ratio of every route on a real pair; target masks score and do nothing else.
 
     python benchmarks/quality.py --source ../shared/data/myelin-tem-mouse --target ../shared/data/myelin-sem-rat
 
@@ -8,31 +8,37 @@ to compute, `--seeds` the seeds. New results are appended to `benchmarks/results
 """
 
 import argparse
-from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 
 from histobridge.core.config import TrainSegmenterConfig
 from histobridge.core.matching import load_matching
-from histobridge.core.metrics import dice
 from histobridge.core.proposals import read_proposal
+from histobridge.core.scorecard import score_image
 from pairs import Pair, add_arguments, append, make_project, read_masks, read_set, read_table, stamp
 
 TABLE = Path(__file__).parent / "results" / "quality.csv"
 COLUMNS = [
     *("date", "commit", "machine", "preset", "pair", "arm", "seed", "image", "subject"),
-    *("axon", "myelin", "seconds", "target_working_um"),
+    *("axon", "myelin", "seconds", "target_working_um", "instance_f1", "g_ratio_bias"),
 ]
 ARMS = (
     "source-only",
     "adaptation-instant",
     "tutorship-instant",
+    "fused-instant",
+    "auto-instant",
     "adaptation-cyclegan",
     "tutorship-cyclegan",
     "supervised",
 )
-CLASSES = {"axon": 1, "myelin": 2}
+MEASURES = {
+    "axon": "dice/axon",
+    "myelin": "dice/myelin",
+    "instance_f1": "instance_f1",
+    "g_ratio_bias": "aggregate_g_ratio_bias",
+}
 
 
 def main() -> None:
@@ -42,7 +48,7 @@ def main() -> None:
         for arm in arguments.cells:
             if not bench.notes.done(arm, seed):
                 bench.compute(arm, seed)
-    report(arguments.table, bench.name, arguments.preset)
+    report(arguments.table, bench.name, bench.preset)
 
 
 def parse() -> argparse.Namespace:
@@ -112,9 +118,9 @@ class Bench(Pair):
             if row["file"] in predicted:
                 truth = read_masks(self.target, row["file"])
                 classes = predicted[row["file"]]()
-                scores = {name: round(dice(classes, truth, value), 4) for name, value in CLASSES.items()}
+                card = score_image(classes, truth, self.project.manifest, float(row["px_um"]))
                 rows.append(
-                    scores
+                    {name: round(card[key], 4) for name, key in MEASURES.items() if key in card}
                     | {"image": row["file"], "subject": row["subject"], "seconds": round(seconds)}
                     | {"target_working_um": round(working_um, 5)}
                 )
@@ -123,39 +129,44 @@ class Bench(Pair):
 
 def report(table: Path, pair: str, preset: str) -> None:
     """Print per arm: mean over animals of the mean over their images, as mean over seeds and spread."""
-    rows = [row for row in read_table(table, pair=pair) if row["preset"].startswith(preset)]
-    print(f"\n{pair}, preset {preset}; mean of animals, then of seeds (lowest to highest seed)")
-    print(f"{'arm':22}{'axon':>7}{'myelin':>8}{'mean':>7}  {'seeds':>15}{'rat3':>7}{'seconds':>9}")
+    newest = {}
+    for row in read_table(table, pair=pair):
+        if row["preset"].startswith(preset):
+            newest[row["arm"], row["seed"], row["image"]] = row
+    print(f"\n{pair}, preset {preset}, newest row of each cell; mean of animals, then of seeds (lowest-highest seed)")
+    print(
+        f"{'arm':22}{'axon':>7}{'myelin':>8}{'mean':>7}  {'seeds':>15}{'F1':>7}{'g bias':>8}  lowest animal   seconds"
+    )
     for arm in ARMS:
-        seeds = defaultdict(lambda: defaultdict(list))
-        chosen = [row for row in rows if row["arm"] == arm]
-        for row in chosen:
-            seeds[row["seed"]][row["subject"]].append((float(row["axon"]), float(row["myelin"])))
-        if not seeds:
+        rows = [row for row in newest.values() if row["arm"] == arm]
+        if not rows:
             print(f"{arm:22}{'missing':>7}")
             continue
-        by_seed = np.array(
-            [np.mean([np.mean(images, axis=0) for images in animals.values()], axis=0) for animals in seeds.values()]
-        )
-        rat3 = [np.mean(animals["rat3"]) for animals in seeds.values() if animals["rat3"]]
-        means = by_seed.mean(axis=1)
-        seconds = np.mean([float(row["seconds"]) for row in chosen])
-        seeds_text = f"{means.min():.3f}-{means.max():.3f}"
-        hard = np.mean(rat3) if rat3 else float("nan")
+        animals = {name: _means([row for row in rows if row["subject"] == name]) for name in _distinct(rows, "subject")}
+        seeds = [_over_animals([row for row in rows if row["seed"] == seed]) for seed in _distinct(rows, "seed")]
+        axon, myelin, f1, bias = np.mean(seeds, axis=0)
+        means = [(each[0] + each[1]) / 2 for each in seeds]
+        lowest = min(animals, key=lambda name: sum(animals[name][:2]))
+        seconds = np.mean([float(row["seconds"]) for row in rows])
         print(
-            f"{arm:22}{by_seed[:, 0].mean():7.3f}{by_seed[:, 1].mean():8.3f}{means.mean():7.3f}"
-            f"  {seeds_text:>15}{hard:7.3f}{seconds:9.0f}"
+            f"{arm:22}{axon:7.3f}{myelin:8.3f}{np.mean(means):7.3f}  {f'{min(means):.3f}-{max(means):.3f}':>15}"
+            f"{f1:7.3f}{bias:+8.3f}  {lowest} {sum(animals[lowest][:2]) / 2:.3f} {seconds:9.0f}"
         )
-    for image in sorted({row["image"] for row in rows}):
-        cells = {
-            arm: [
-                (float(row["axon"]) + float(row["myelin"])) / 2
-                for row in rows
-                if row["image"] == image and row["arm"] == arm
-            ]
-            for arm in ARMS
-        }
-        print(f"  {image:26}" + "  ".join(f"{arm} {np.mean(v):.3f}" for arm, v in cells.items() if v))
+
+
+def _distinct(rows: list[dict], column: str) -> list[str]:
+    return sorted({row[column] for row in rows})
+
+
+def _means(rows: list[dict]) -> np.ndarray:
+    """Mean of each measure; not a number where a row lacks it."""
+    return np.mean([[float(row[name] or "nan") for name in MEASURES] for row in rows], axis=0)
+
+
+def _over_animals(rows: list[dict]) -> np.ndarray:
+    return np.mean(
+        [_means([row for row in rows if row["subject"] == name]) for name in _distinct(rows, "subject")], axis=0
+    )
 
 
 if __name__ == "__main__":
