@@ -12,6 +12,7 @@ from typing import Any
 
 from histobridge.cli.options import absolute_paths, add_options, given
 from histobridge.cli.output import BAD_INPUT, FAILED, OK, PARTLY, STOPPED, Outcome, ProgressLine, facts
+from histobridge.cli.promotion import promote_by_verdict
 from histobridge.core.errors import HistoBridgeError, InputError, ProjectError
 from histobridge.core.job import Progress
 from histobridge.core.jobs import JOBS, parse_config
@@ -43,6 +44,8 @@ def start_options(parser: argparse.ArgumentParser, verb: str) -> None:
     parser.add_argument("project", metavar="PROJECT", help="The project folder.")
     add_options(parser, JOBS[verb].config, "paths" if verb == "add" else "")
     parser.add_argument("--config", default="", metavar="FILE", help="JSON file with fields; options win over it.")
+    if verb == "finetune":
+        _promote_option(parser)
     _place_options(parser)
 
 
@@ -57,9 +60,16 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="Id of the run, as `histobridge status` shows it.")
 
 
+def _promote_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--no-promote", action="store_true", help="Do not use a fine-tuned model, whatever its verdict is."
+    )
+
+
 def resume_options(parser: argparse.ArgumentParser, _verb: str) -> None:
     """Options of `resume`."""
     _run_options(parser)
+    _promote_option(parser)
     _place_options(parser)
 
 
@@ -120,6 +130,9 @@ def _carry_out(project: Project, run: Run, namespace: argparse.Namespace) -> Out
     if run.verb == "add":
         values["adopted"] = _adopt(project, run)
         code = _refused(result)
+    if run.verb == "finetune" and not namespace.no_promote:
+        values["promoted"], said = promote_by_verdict(project, run)
+        lines.append(said)
     lines += [f"refused {p['file']}: {p['problem']}; {p['remedy']}" for p in result.get("problems", ())]
     return Outcome(values, [*lines, f"run {run.id}"], code)
 

@@ -1,4 +1,4 @@
-"""The verbs that look after a project: new, set, status, promote."""
+"""The verbs that look after a project: new, set, status."""
 
 import argparse
 import json
@@ -10,10 +10,11 @@ from typing import Any, get_args
 from pydantic import TypeAdapter, ValidationError
 
 from histobridge.cli.output import Outcome, table
+from histobridge.cli.promotion import model_rows
 from histobridge.core.config import Domain
 from histobridge.core.errors import InputError, wrong_fields
 from histobridge.core.manifest import MYELINATED_FIBRE, ClassSpec, ImageRecord, RunKind
-from histobridge.core.project import KIND_OF_VERB, Project
+from histobridge.core.project import Project
 from histobridge.core.runs import Run
 
 
@@ -78,38 +79,6 @@ def set_fields(namespace: argparse.Namespace) -> Outcome:
     return Outcome(values, [f"changed {', '.join(namespace.images)}"])
 
 
-def promote_options(parser: argparse.ArgumentParser, _verb: str) -> None:
-    """Options of `promote`."""
-    parser.add_argument("project", metavar="PROJECT", help="The project folder.")
-    parser.add_argument("run", metavar="RUN", nargs="?", default="", help="Run to use from now on.")
-    parser.add_argument("--latest", choices=get_args(RunKind), help="Instead: go back to the latest run of this kind.")
-
-
-def promote(namespace: argparse.Namespace) -> Outcome:
-    """Choose the run of its kind that is used from now on."""
-    project = Project.open(Path(namespace.project))
-    if bool(namespace.run) == bool(namespace.latest):
-        raise InputError("promote needs either a run or --latest KIND")
-    kind: RunKind = namespace.latest or _kind(project.run(namespace.run))
-    with project.editing("histobridge promote"):
-        project.pin(kind, namespace.run)
-    used = project.active(kind)
-    words = kind.replace("_", " ")
-    values = {"verb": "promote", "project": str(project.path), "kind": kind, "run": used.id if used else None}
-    return Outcome(values, [f"{words} in use: {used.id}" if used else f"no {words} is finished yet"])
-
-
-def _kind(run: Run) -> RunKind:
-    """What a finished run made."""
-    status = run.state().status
-    if status != "finished":
-        raise InputError(f"run {run.id} is {status}; only a finished run can be promoted")
-    kind: RunKind | None = "target_segmenter" if run.verb == "finetune" else KIND_OF_VERB.get(run.verb)
-    if kind is None:
-        raise InputError(f"run {run.id} is of the verb {run.verb}, which makes nothing that could be promoted")
-    return kind
-
-
 def status_options(parser: argparse.ArgumentParser, _verb: str) -> None:
     """Options of `status`."""
     parser.add_argument("project", metavar="PROJECT", help="The project folder.")
@@ -125,7 +94,8 @@ def status(namespace: argparse.Namespace) -> Outcome:
     editor = str(holder) if holder and not holder.stale else None
     domains = {domain: _domain_row(images, domain) for domain in get_args(Domain)}
     values: dict[str, Any] = {"verb": "status", "project": str(project.path), "name": project.name, "editor": editor}
-    values |= {"domains": domains, "images": images, "runs": runs, "active": active}
+    models = model_rows(project)
+    values |= {"domains": domains, "images": images, "runs": runs, "models": models, "active": active}
     lines = [f"{project.name} ({project.path})"]
     lines += [f"being edited by {editor}"] if editor else []
     lines += ["", *table({"domain": name, **row} for name, row in domains.items())]
@@ -134,6 +104,8 @@ def status(namespace: argparse.Namespace) -> Outcome:
         lines += [f"  -> histobridge set {project.path} IMAGE… --pixel-size-um X"]
     shown = ("run", "status", "done", "started", "message")
     lines += ["", *table({name: row[name] for name in shown} for row in runs)] if runs else ["", "no runs yet"]
+    scores = [{name: value for name, value in row.items() if name != "reason"} for row in models]
+    lines += ["", *table(scores)] if models else []
     lines += ["", *(f"{kind.replace('_', ' ')} in use: {run}" for kind, run in active.items())] if active else []
     return Outcome(values, lines)
 
