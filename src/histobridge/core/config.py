@@ -155,9 +155,10 @@ class TrainTranslatorConfig(Config):
 class ProposeConfig(Config):
     """Make pseudo-labels for the images of the target."""
 
-    route: Literal["tutorship", "adaptation", "model"] = "tutorship"
+    route: Literal["auto", "tutorship", "adaptation", "fused", "model"] = "tutorship"
     """`tutorship` trains a segmenter on translated source images, `adaptation` translates the target images for the
-    source segmenter, `model` applies a segmenter of the target (a fine-tuned one) as it is."""
+    source segmenter, `fused` averages both, `auto` makes both and chooses one of these three for you, without labels of
+    the target. `model` applies a segmenter of the target (a fine-tuned one) as it is."""
 
     translator: str = "instant"
     """`instant`, `identity`, or the run of a trained translator."""
@@ -176,6 +177,10 @@ class ProposeConfig(Config):
 
     flips: bool = False
     """Average over four flips: four times slower, a little better."""
+
+    reverse_steps: NonNegativeInt = 150
+    """Where the route is chosen for you: training steps of the small network that tests each route in reverse; 0: leave
+    this test out."""
 
 
 class FineTuneConfig(Config):

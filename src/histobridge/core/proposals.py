@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +12,17 @@ from histobridge.core.errors import ProjectError
 from histobridge.core.files import fsync_tree, read_json, rename_durably, write_json
 from histobridge.core.project import Project
 
-if TYPE_CHECKING:
-    from histobridge.core.target_model import NativePrediction
-
 Window = tuple[slice, slice]
 CHUNK = 512
 BLOCK = 1024
 """Native pixels of one block; a multiple of the chunk, so that blocks never share a chunk."""
+
+
+class Prediction(Protocol):
+    """Whatever predicts windows of one image."""
+
+    def labels(self, window: Window) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Classes and confidence (0 to 255 is 0 to 1) of a native window, both (Y, X) uint8."""
 
 
 def proposal_folder(run: Path, image_id: str) -> Path:
@@ -69,7 +73,7 @@ def proposal_summary(project: Project, run_id: str, image_id: str) -> dict[str, 
     return summary
 
 
-def write_proposal(run: Path, image_id: str, prediction: "NativePrediction", shape: tuple[int, int]) -> Iterator[float]:
+def write_proposal(run: Path, image_id: str, prediction: Prediction, shape: tuple[int, int]) -> Iterator[float]:
     """Predict and write one proposal block by block, under a temporary name until it is whole.
 
     Parameters
@@ -77,7 +81,7 @@ def write_proposal(run: Path, image_id: str, prediction: "NativePrediction", sha
     run : Path
         Folder of the run.
     image_id : str
-    prediction : NativePrediction
+    prediction : Prediction
     shape : tuple of int
         Native (Y, X).
 

@@ -1,12 +1,16 @@
-"""Make pseudo-labels by tutorship, by adaptation or with a fine-tuned model: the job `propose`."""
+"""Make pseudo-labels by tutorship, by adaptation, by both or with a fine-tuned model: the job `propose`."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from histobridge.core.choice import decide, read_choice, write_choice
 from histobridge.core.config import ProposeConfig
 from histobridge.core.errors import ProjectError
-from histobridge.core.job import Job, Progress
-from histobridge.core.matching import load_matching
+from histobridge.core.evidence import gather
+from histobridge.core.fused import FusedPrediction
+from histobridge.core.job import Job, Progress, T
+from histobridge.core.matching import Matching, load_matching
 from histobridge.core.project import Project
 from histobridge.core.proposals import has_proposal, read_proposal, write_proposal
 from histobridge.core.runs import Run
@@ -28,7 +32,8 @@ def propose_labels(project: Project, run: Run, config: ProposeConfig) -> Job[dic
     project : Project
     run : Run
         Gets the model, its view, and ``proposals/<image>/{classes,confidence}``; images that are done stay done when
-        the job is resumed.
+        the job is resumed. Where both routes are needed, also ``tutorship/`` and ``adaptation/`` with the model of
+        each, and ``choice.json`` where the route was chosen here.
     config : ProposeConfig
 
     Yields
@@ -38,7 +43,8 @@ def propose_labels(project: Project, run: Run, config: ProposeConfig) -> Job[dic
     Returns
     -------
     dict
-        ``images`` proposed for, ``route``, ``translator``, ``matching``.
+        ``images`` proposed for, ``route`` (the chosen one), ``translator``, ``matching``, and why it was chosen as
+        ``reason``.
 
     Raises
     ------
@@ -47,25 +53,27 @@ def propose_labels(project: Project, run: Run, config: ProposeConfig) -> Job[dic
     """
     images = _wanted_images(project, config)
     inputs = _settled(project, run, config)
-    tutor = config.route == "tutorship"
-    share = 0.75 if tutor else 0.0
+    share = 0.0 if config.route in ("adaptation", "model") else 0.75
     if not (run.path / "view.json").exists():
-        for progress in _make_model(project, run, config, inputs):
-            done = progress.step / max(1, progress.total)
-            yield Progress(round(1000 * share * done), 1000, progress.message, progress.metrics, progress.preview)
+        yield from _scaled(_make_models(project, run, config, inputs), 0, share)
+    choice = read_choice(run)
+    route = choice.chosen if choice else config.route
     model = TargetModel.load(project, run.path, config.training.device)
+    second = TargetModel.load(project, run.path / "adaptation", config.training.device) if route == "fused" else None
     for index, image_id in enumerate(images):
         if has_proposal(project, run.id, image_id):
             continue
-        prediction = model.prediction(image_id, flips=config.flips)
-        for done in write_proposal(run.path, image_id, prediction, project.image(image_id).shape):
+        first = model.prediction(image_id, flips=config.flips)
+        fused = FusedPrediction(first, second.prediction(image_id, flips=config.flips)) if second else None
+        for done in write_proposal(run.path, image_id, fused or first, project.image(image_id).shape):
             overall = share + (1 - share) * (index + done) / len(images)
             yield Progress(round(1000 * overall), 1000, f"proposing labels for {image_id}")
     return {
         "images": images,
-        "route": config.route,
+        "route": route,
         "translator": config.translator,
         "matching": model.view.matching,
+        **({"reason": choice.reason} if choice else {}),
     }
 
 
@@ -86,30 +94,70 @@ def _settled(project: Project, run: Run, config: ProposeConfig) -> dict[str, str
         promoted = project.need("target_segmenter", config.segmenter, "promote a fine-tuned model on the Learn page")
         return run.settle(segmenter=promoted.id)
     matching = load_matching(project, config.matching)
-    segmenter = config.segmenter or matching.segmenter if config.route == "adaptation" else ""
+    segmenter = "" if config.route == "tutorship" else config.segmenter or matching.segmenter
     return run.settle(matching=matching.run, segmenter=segmenter)
 
 
-def _make_model(project: Project, run: Run, config: ProposeConfig, inputs: dict[str, str]) -> Job[None]:
-    """Train or fetch the segmenter of the route and save it with its view in the folder of the run."""
+def _make_models(project: Project, run: Run, config: ProposeConfig, inputs: dict[str, str]) -> Job[None]:
+    """Make the models of the route; the one that fine-tuning restarts from lies in the folder of the run, saved last.
+
+    Where both routes are needed, each has a folder of its own below it.
+    """
     device = config.training.device
     if config.route == "model":
         TargetModel.load(project, model_folder(project, inputs["segmenter"]), device).save(run.path)
         return
     matching = load_matching(project, inputs["matching"])
     if config.route == "tutorship":
-        segmenter = yield from train_proxy(project, run, config, matching)
-        view = View(matching=matching.run, tutor=config.translator)
-        TargetModel(project, segmenter, view).save(run.path)
+        (yield from _tutored(project, run, config, matching)).save(run.path)
         return
-    segmenter = Segmenter.load(project.run(inputs["segmenter"]).path, device)
+    if config.route == "adaptation":
+        _adapted(project, inputs["segmenter"], config, matching).save(run.path)
+        return
+    # First what needs no training: it tells at once if the segmenter does not fit the matching.
+    if not (run.path / "adaptation" / "view.json").exists():
+        _save_beside(_adapted(project, inputs["segmenter"], config, matching), run.path / "adaptation")
+    if not (run.path / "tutorship" / "view.json").exists():
+        _save_beside((yield from _scaled(_tutored(project, run, config, matching), 0, 0.8)), run.path / "tutorship")
+    models = {route: TargetModel.load(project, run.path / route, device) for route in ("tutorship", "adaptation")}
+    if config.route == "auto" and read_choice(run) is None:
+        gathered = yield from _scaled(gather(project, models, config.reverse_steps), 0.8, 1)
+        write_choice(run, decide(gathered.evidence, gathered.agreement))
+    choice = read_choice(run)
+    models[choice.chosen if choice and choice.chosen in models else "tutorship"].save(run.path)
+
+
+def _tutored(project: Project, run: Run, config: ProposeConfig, matching: Matching) -> Job[TargetModel]:
+    segmenter = yield from train_proxy(project, run, config, matching)
+    return TargetModel(project, segmenter, View(matching=matching.run, tutor=config.translator))
+
+
+def _adapted(project: Project, segmenter_id: str, config: ProposeConfig, matching: Matching) -> TargetModel:
+    segmenter = Segmenter.load(project.run(segmenter_id).path, config.training.device)
     if abs(segmenter.card.object_diameter_px / matching.object_diameter_px - 1) > SIZE_TOLERANCE:
         raise ProjectError(
-            f"segmenter {inputs['segmenter']} expects objects of {segmenter.card.object_diameter_px:g} px, matching "
+            f"segmenter {segmenter_id} expects objects of {segmenter.card.object_diameter_px:g} px, matching "
             f"{matching.run} makes them {matching.object_diameter_px:g} px; match the domains again with this segmenter"
         )
-    view = View(matching=matching.run, translator=config.translator)
-    TargetModel(project, segmenter, view).save(run.path)
+    return TargetModel(project, segmenter, View(matching=matching.run, translator=config.translator))
+
+
+def _save_beside(model: TargetModel, folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    model.save(folder)
+
+
+def _scaled(job: Job[T], begin: float, end: float) -> Job[T]:
+    """Relabel the progress of `job` as the part of a larger one from one share of it to another."""
+    with closing(job):
+        while True:
+            try:
+                progress = next(job)
+            except StopIteration as stop:
+                result: T = stop.value
+                return result
+            done = begin + (end - begin) * progress.step / max(1, progress.total)
+            yield Progress(round(1000 * done), 1000, progress.message, progress.metrics, progress.preview)
 
 
 def model_folder(project: Project, run_id: str) -> Path:

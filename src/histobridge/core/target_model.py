@@ -13,8 +13,10 @@ from histobridge.core.images.working import Window, WorkingImage, resampling_mat
 from histobridge.core.manifest import IGNORE
 from histobridge.core.matching import Matching, load_matching
 from histobridge.core.project import Project
+from histobridge.core.scale import reference_class
 from histobridge.core.segment.model import Segmenter
 from histobridge.core.segment.predict import TiledPrediction
+from histobridge.core.specks import Specks
 from histobridge.core.translate.base import Translator, translate_window
 from histobridge.core.translate.learn import load_translator
 
@@ -97,7 +99,15 @@ class TargetModel:
         allowed = {spec.value for spec in self.project.classes_of("target")}
         values = self.segmenter.card.values
         kept = tuple(value in allowed for value in values)
-        return NativePrediction(tiled, image, values, kept)
+        return NativePrediction(tiled, image, values, kept, self._specks())
+
+    def _specks(self) -> Specks | None:
+        """What is too small to be an object; none where the segmenter does not know the class counted in objects."""
+        reference = reference_class(self.project.manifest, "target").value
+        card = self.segmenter.card
+        if reference not in card.values:
+            return None
+        return Specks.of(card.values.index(reference) + 1, card.object_diameter_px)
 
 
 class NativePrediction:
@@ -112,13 +122,23 @@ class NativePrediction:
         Label value of each output channel after the background.
     kept : tuple of bool
         Whether each class occurs in the domain; the probability of others counts as background.
+    specks : Specks, optional
+        What is too small to be an object and left to the class that comes second.
     """
 
-    def __init__(self, tiled: TiledPrediction, image: WorkingImage, values: tuple[int, ...], kept: tuple[bool, ...]):
+    def __init__(
+        self,
+        tiled: TiledPrediction,
+        image: WorkingImage,
+        values: tuple[int, ...],
+        kept: tuple[bool, ...],
+        specks: Specks | None = None,
+    ):
         self.tiled = tiled
         self.image = image
         self.values = np.array([0, *values], np.uint8)
         self.kept = kept
+        self.specks = specks
         if IGNORE in values:
             raise ValueError(f"label value {IGNORE} means unlabelled and cannot be predicted")
 
@@ -126,13 +146,27 @@ class NativePrediction:
         """Probabilities of a native window, (K, Y, X) float32: resampled from the working scale, classes after."""
         rows, row_range = resampling_matrix(window[0], 1 / self.image.zoom, self.image.shape[0])
         columns, column_range = resampling_matrix(window[1], 1 / self.image.zoom, self.image.shape[1])
-        working = self.tiled.window((row_range, column_range))
-        native = np.stack([(columns @ (rows @ channel).T).T for channel in working])
+        working = self.working((row_range, column_range))
+        return np.stack([(columns @ (rows @ channel).T).T for channel in working])
+
+    def working(self, window: Window) -> NDArray[np.float32]:
+        """Probabilities of a window at the working scale, (K, Y, X) float32; they sum to less than 1 on specks."""
+        margin = self.specks.margin_px if self.specks else 0
+        wider = tuple(
+            slice(max(0, part.start - margin), min(size, part.stop + margin))
+            for part, size in zip(window, self.tiled.shape, strict=True)
+        )
+        probabilities = self.tiled.window((wider[0], wider[1]))
         for channel, kept in enumerate(self.kept, start=1):
             if not kept:
-                native[0] += native[channel]
-                native[channel] = 0
-        return native
+                probabilities[0] += probabilities[channel]
+                probabilities[channel] = 0
+        if self.specks:
+            self.specks.drop(probabilities)
+        rows, columns = (
+            slice(part.start - whole.start, part.stop - whole.start) for part, whole in zip(window, wider, strict=True)
+        )
+        return probabilities[:, rows, columns]
 
     def labels(self, window: Window) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Classes and confidence (0 to 255 is 0 to 1) of a native window, both (Y, X) uint8."""
