@@ -136,6 +136,11 @@ def test_all_terms_learn_together(begun):
     assert {"loss", *KINDS} <= seen.keys()
 
 
+def test_a_kind_can_come_twice(begun):
+    seen = curves(begun(), training(1, heavy("cutmix"), heavy("cutmix labelled")))
+    assert seen.keys() == {"loss", "cutmix", "cutmix-2"}
+
+
 @pytest.mark.parametrize("name", HEAVY)
 def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path, begun, name):
     config = training(4, heavy(name))

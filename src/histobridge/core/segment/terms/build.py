@@ -36,9 +36,12 @@ TERMS = {
 
 
 def build_terms(settings: Sequence[TermSettings], student: Student) -> list[Term]:
-    """Make the terms of a training, in the order of their settings."""
+    """Make the terms of a training, in the order of their settings; a kind that comes again is named kind-2."""
     built: list[Term] = []
     for each in settings:
-        module, name = TERMS[each.kind].split(":")
-        built.append(getattr(import_module(f"histobridge.core.segment.terms.{module}"), name)(each, student))
+        module, class_name = TERMS[each.kind].split(":")
+        term = getattr(import_module(f"histobridge.core.segment.terms.{module}"), class_name)(each, student)
+        earlier = sum(other.kind == each.kind for other in settings[: len(built)])
+        term.name = f"{each.kind}-{earlier + 1}" if earlier else each.kind
+        built.append(term)
     return built
