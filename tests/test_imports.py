@@ -17,6 +17,7 @@ SHOWN_IN_THE_WINDOW = (
     "histobridge.core.journal",
     "histobridge.core.corrections",
     "histobridge.core.tiles",
+    "histobridge.core.gate",
     "histobridge.core.manifest",
     "histobridge.core.config",
     "histobridge.core.jobs",
