@@ -4,13 +4,14 @@ import shutil
 import numpy as np
 import pytest
 
-from histobridge.core.config import SelfTestConfig
+from histobridge.core.config import ProposeConfig, SelfTestConfig
 from histobridge.core.errors import InputError, LockedError, ProjectError
 from histobridge.core.files import write_json
 from histobridge.core.lock import EditLock
 from histobridge.core.manifest import SCHEMA_VERSION, ClassSpec, ImageRecord
 from histobridge.core.perform import perform
 from histobridge.core.project import Project
+from histobridge.core.runs import RunState
 
 
 @pytest.fixture
@@ -246,6 +247,13 @@ def test_active_run_is_the_latest_finished_one_or_the_pinned_one(project):
         project.pin("segmenter", "")
     assert project.need("segmenter", "", "").id == second.id
     assert project.need("segmenter", first.id, "").id == first.id
+
+
+def test_proposals_made_to_compare_never_become_the_active_ones(project):
+    proposed, compared = (project.create_run("propose", ProposeConfig(for_comparison=only)) for only in (False, True))
+    for run in (proposed, compared):
+        run.write_state(RunState(status="finished"))
+    assert project.active("proposals").id == proposed.id
 
 
 def test_run_that_is_not_there_is_told(project):

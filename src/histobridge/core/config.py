@@ -178,6 +178,9 @@ class ProposeConfig(Config):
     flips: bool = False
     """Average over four flips: four times slower, a little better."""
 
+    for_comparison: bool = False
+    """Only to be laid beside other labels: these proposals are not reviewed, exported or learned from by themselves."""
+
     reverse_steps: NonNegativeInt = 150
     """Where the route is chosen for you: training steps of the small network that tests each route in reverse; 0: leave
     this test out."""

@@ -252,12 +252,12 @@ class Project:
         return Run(path)
 
     def active(self, kind: RunKind) -> Run | None:
-        """Return the run chosen by hand, else the latest finished one, else none."""
+        """Return the run chosen by hand, else the latest finished one that was not made to compare only, else none."""
         if kind in self.manifest.active:
             return self.run(self.manifest.active[kind])
         verbs = [verb for verb, made in KIND_OF_VERB.items() if made == kind]
         finished = (run for verb in verbs for run in reversed(self.runs(verb)) if run.state().status == "finished")
-        return next(finished, None)
+        return next((run for run in finished if not run.config.get("for_comparison")), None)
 
     def need(self, kind: RunKind, run_id: str, remedy: str) -> Run:
         """Return the run named, or the active one; raise `ProjectError` with the remedy if there is none."""
