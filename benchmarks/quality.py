@@ -90,6 +90,7 @@ class Bench(Pair):
         from histobridge.core.images.working import WorkingImage, zoom_of
         from histobridge.core.segment.model import Segmenter
         from histobridge.core.segment.predict import TiledPrediction
+        from histobridge.core.specks import Specks
         from histobridge.core.target_model import NativePrediction
 
         rows = []
@@ -106,7 +107,9 @@ class Bench(Pair):
                     tiled = TiledPrediction(
                         lambda tensor, net=segmenter: net.probabilities(tensor, flips=True), image.read, image.shape
                     )
-                    native = NativePrediction(tiled, image, segmenter.card.values, (True,) * len(segmenter.card.values))
+                    values = segmenter.card.values
+                    specks = Specks.of(values.index(1) + 1, segmenter.card.object_diameter_px)
+                    native = NativePrediction(tiled, image, values, (True,) * len(values), specks)
                     whole = (slice(0, record.shape[0]), slice(0, record.shape[1]))
                     predicted[f"{record.id}.png"] = lambda native=native, whole=whole: native.labels(whole)[0]
             rows += self.score(predicted, seconds, segmenter.card.working_um)
