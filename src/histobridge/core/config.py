@@ -175,8 +175,8 @@ class ProposeConfig(Config):
     images: tuple[str, ...] = ()
     """Images to propose for; empty: all of the target."""
 
-    flips: bool = False
-    """Average over four flips: four times slower, a little better."""
+    flips: bool = True
+    """Average over four flips: four times slower than without, and better, above all in the number of objects."""
 
     for_comparison: bool = False
     """Only to be laid beside other labels: these proposals are not reviewed, exported or learned from by themselves."""
@@ -239,6 +239,35 @@ class FineTuneConfig(Config):
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; `auto` takes the GPU if there is one."""
+
+
+class RankConfig(Config):
+    """In which order tiles are shown for review."""
+
+    order: Literal["queue", "random", "entropy"] = "queue"
+    """`queue` draws tiles that seem worth the time more often, while subjects, images and looks take turns; `random`
+    takes turns alone. `entropy` shows the least sure ones first: for comparison, since that teaches less."""
+
+    proposals: str = ""
+    """The proposing run to look at; empty: the one that proposed the active proposals."""
+
+    other: str = ""
+    """Another proposing run to compare with; empty: the latest of another route."""
+
+    sharpness: float = Field(2.0, ge=0, le=10)
+    """How much oftener tiles of a high score are drawn: in proportion to its power by so much; 0: by chance alone."""
+
+    looks: PositiveInt = 4
+    """Groups of tiles that look alike, which take turns."""
+
+    most_tiles: PositiveInt = 2000
+    """At most this many tiles are looked at and queued."""
+
+    seconds_per_tile: PositiveFloat = 120.0
+    """Time to review a tile, for the forecast, as long as your own pace is not known."""
+
+    seed: NonNegativeInt = 0
+    """Seed of all that is drawn."""
 
 
 class ExportConfig(Config):

@@ -10,10 +10,11 @@ from histobridge.core.matching import Matching
 from histobridge.core.project import Project
 from histobridge.core.runs import Run
 from histobridge.core.segment.crops import CropSampler, Field, Look
-from histobridge.core.segment.learn import labelled_images, working_field
+from histobridge.core.segment.learn import labelled_images, nested_channels, working_field
 from histobridge.core.segment.model import ModelCard, Segmenter
 from histobridge.core.segment.networks import build_network, choose_device
 from histobridge.core.segment.pretrain import pretrain
+from histobridge.core.segment.sheaths import vary_sheaths
 from histobridge.core.segment.terms.pool import TilePool
 from histobridge.core.segment.train import train
 from histobridge.core.translate.base import as_look, translate_window
@@ -35,6 +36,7 @@ def train_proxy(project: Project, run: Run, config: ProposeConfig, matching: Mat
     yield Progress(0, training.steps, "translating the source images")
     values = tuple(spec.value for spec in classes)
     fields = tutor_fields(project, matching, config.translator, values)
+    fields = vary_sheaths(fields, nested_channels(project, values), training.sheath_variation)
     net = build_network(training.preset, 1 + len(classes), training.seed).to(choose_device(training.device))
     sampler = CropSampler(
         fields, training.crop_px, training.augmentation, training.seed, look=TargetLooks(project, matching)

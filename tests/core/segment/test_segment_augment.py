@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from histobridge.core.segment.augment import change_look, draw_zoom, flip_crop, resize_crop
+from histobridge.core.segment.augment import change_look, draw_zoom, flip_crop, resize_crop, shift_background
 
 
 def rng(seed=0):
@@ -65,3 +65,26 @@ def test_zoom_stays_within_its_bounds():
     zooms = [draw_zoom(1.0, generator) for _ in range(500)]
     assert 0.75 <= min(zooms) < 0.78
     assert 1.28 < max(zooms) <= 1.33
+
+
+def test_the_background_alone_is_shifted_against_the_objects():
+    labels = np.zeros((64, 64), np.uint8)
+    labels[:, 32:] = 1
+    labels[:8] = 255
+    image = np.zeros((64, 64), np.float32)
+    shifts = []
+    for seed in range(40):
+        shifted = shift_background((image, labels, np.ones_like(image)), 1.0, np.random.default_rng(seed))
+        assert np.abs(shifted[:, 38:]).max() < 1e-3
+        assert np.abs(shifted[:2]).max() < 1e-3
+        shifts.append(float(shifted[40, 10]))
+    assert 10 <= sum(shift == 0 for shift in shifts) <= 30
+    assert min(shifts) < -0.2
+    assert max(shifts) > 0.2
+
+
+def test_without_strength_the_background_stays():
+    image = np.zeros((8, 8), np.float32)
+    crop = image, np.zeros((8, 8), np.uint8), np.ones_like(image)
+    for seed in range(10):
+        assert shift_background(crop, 0.0, np.random.default_rng(seed)) is image

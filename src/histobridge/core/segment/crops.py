@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from histobridge.core.errors import InputError
 from histobridge.core.manifest import IGNORE
-from histobridge.core.segment.augment import Crop, change_look, draw_zoom, flip_crop, resize_crop
+from histobridge.core.segment.augment import Crop, change_look, draw_zoom, flip_crop, resize_crop, shift_background
 
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 """Image (N, 1, Y, X) float32, labels (N, Y, X) int64, weight (N, Y, X) float32."""
@@ -126,6 +126,8 @@ class CropSampler:
         around = around_foreground and self._foreground
         places = self._foreground[rng.integers(len(self._foreground))] if around else self._anywhere
         image, labels, weight = self._cut_varied(places)
+        if self._augmentation > 0:
+            image = shift_background((image, labels, weight), self._augmentation, rng)
         if self._look is not None:
             image = self._look(image, rng)
         image, labels, weight = resize_crop((image, labels, weight), self._crop_px)

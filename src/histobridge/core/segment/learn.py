@@ -18,6 +18,7 @@ from histobridge.core.segment.crops import CropSampler, Field
 from histobridge.core.segment.model import ModelCard, Segmenter
 from histobridge.core.segment.networks import build_network, choose_device
 from histobridge.core.segment.pretrain import pretrain
+from histobridge.core.segment.sheaths import vary_sheaths
 from histobridge.core.segment.terms.pool import TilePool
 from histobridge.core.segment.train import train
 from histobridge.core.states import ACCEPTED, CORRECTED
@@ -55,7 +56,8 @@ def train_segmenter(project: Project, run: Run, config: TrainSegmenterConfig) ->
     fields = [working_field(project, image_id, working_um, values) for image_id in image_ids]
     training = config.training
     net = build_network(training.preset, 1 + len(classes), training.seed).to(choose_device(training.device))
-    sampler = CropSampler(fields, training.crop_px, training.augmentation, training.seed)
+    varied = vary_sheaths(fields, nested_channels(project, values), training.sheath_variation)
+    sampler = CropSampler(varied, training.crop_px, training.augmentation, training.seed)
     parts = 1
     if training.pretrain_terms:
         parts = 2
@@ -114,6 +116,14 @@ def working_field(project: Project, image_id: str, working_um: float, values: tu
     image = WorkingImage(project.pixels(image_id), zoom_of(project.image(image_id), working_um))
     labels = resample_labels(read_labels(project, image_id), image.zoom)
     return Field(image.whole(), to_channels(labels, values), None)
+
+
+def nested_channels(project: Project, values: tuple[int, ...]) -> tuple[int, int] | None:
+    """Channels of the enclosed and the enclosing class of a segmenter that knows these values; none without both."""
+    pair = project.manifest.nested_pair()
+    if pair is None or not {spec.value for spec in pair} <= set(values):
+        return None
+    return values.index(pair[0].value) + 1, values.index(pair[1].value) + 1
 
 
 def pooled_look(fields: list[Field]) -> tuple[float, ...]:
