@@ -20,6 +20,7 @@ SHOWN_IN_THE_WINDOW = (
     "histobridge.core.gate",
     "histobridge.core.manifest",
     "histobridge.core.config",
+    "histobridge.core.queue",
     "histobridge.core.jobs",
     "histobridge.core.perform",
     "histobridge.core.images.pyramid",

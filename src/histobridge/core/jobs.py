@@ -42,6 +42,7 @@ JOBS: dict[str, JobKind] = {
     ),
     "propose": JobKind(config.ProposeConfig, "histobridge.core.pseudo:propose_labels", "train", "Proposing labels"),
     "finetune": JobKind(config.FineTuneConfig, "histobridge.core.segment.finetune:finetune", "train", "Fine-tuning"),
+    "rank": JobKind(config.RankConfig, "histobridge.core.rank:rank_tiles", "quick", "Ranking tiles"),
     "export": JobKind(config.ExportConfig, "histobridge.core.export:export_labels", "quick", "Exporting"),
     "selftest": JobKind(config.SelfTestConfig, "histobridge.core.selftest:selftest", "quick", "Testing the engine"),
 }
