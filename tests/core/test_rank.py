@@ -255,6 +255,13 @@ def test_another_run_of_the_same_route_is_no_second_opinion(project, usual):
     assert "disagreement" not in rank(project).tiles[0].parts
 
 
+def test_the_second_opinion_is_the_run_that_covers_most_images(project, usual):
+    propose(project, *usual, route="adaptation")
+    propose(project, *usual, route="fused", wanted=IMAGES[:1])
+    propose(project, *usual)
+    assert all("disagreement" in tile.parts for tile in rank(project).tiles)
+
+
 def test_thin_sheaths_are_told_with_their_g_ratio(project, usual):
     classes, confidence = usual
     classes["rat2-a"][tile_window(2, 0)] = fibres(inner=10, outer=12)[tile_window(2, 0)]

@@ -1,5 +1,7 @@
 """How tiles look: a few numbers each, groups of tiles that look alike, and how new a look is."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +16,9 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 SCALES_PX = (1, 2, 4, 8)
 ROUNDS = 30
 MOST_COMPARED = 400
+
+TILES_PER_LOOK = 3
+"""There are not more looks than make groups of so many tiles on average."""
 
 
 def look(image: Pyramid, window: Window) -> Features:
@@ -53,6 +58,40 @@ def standardised(features: Features) -> Features:
     """Bring every feature, (N, F), to mean 0 and standard deviation 1; those that never vary become 0."""
     spread = features.std(axis=0)
     return np.asarray((features - features.mean(axis=0)) / np.where(spread > 1e-9, spread, np.inf))
+
+
+def look_groups(features: Features, images: Sequence[str], count: int, seed: int) -> NDArray[np.intp]:
+    """Group tiles by look, so that the looks of each image and those of many small images can take turns.
+
+    Images differ from each other more than the tiles of one of them. So tiles of images of many tiles are grouped by
+    how they differ from the mean of their image, and all others as they are.
+
+    Parameters
+    ----------
+    features : ndarray (N, F) float64
+        Standardised.
+    images : sequence of str
+        Image of each tile.
+    count : int
+        Groups of either kind, at most.
+    seed : int
+
+    Returns
+    -------
+    ndarray (N,) int
+        Group of each tile; fewer than `count` for tiles of large images, the others from there on.
+    """
+    of_image = np.unique(np.asarray(images), return_inverse=True)[1]
+    large = np.bincount(of_image)[of_image] >= 2 * TILES_PER_LOOK
+    groups = np.zeros(len(features), np.intp)
+    for kind, first in ((large, 0), (~large, count)):
+        members = features[kind]
+        if first == 0 and kind.any():
+            means = {image: features[of_image == image].mean(axis=0) for image in np.unique(of_image[kind])}
+            members = standardised(members - np.stack([means[image] for image in of_image[kind]]))
+        if kind.any():
+            groups[kind] = first + clusters(members, max(1, min(count, len(members) // TILES_PER_LOOK)), seed)
+    return groups
 
 
 def clusters(features: Features, count: int, seed: int) -> NDArray[np.intp]:

@@ -11,7 +11,7 @@ from histobridge.core.files import write_json
 from histobridge.core.holdout import MOST_COVERED, within
 from histobridge.core.job import Job, Progress
 from histobridge.core.labels import LabelStore
-from histobridge.core.look import Features, clusters, look, novelty, standardised
+from histobridge.core.look import Features, look, look_groups, novelty, standardised
 from histobridge.core.manifest import ImageRecord
 from histobridge.core.project import Project
 from histobridge.core.proposals import has_proposal, read_proposal
@@ -29,9 +29,6 @@ DECIDED_SHARE = 0.9
 
 MOST_REVIEWED = 200
 """At most so many reviewed tiles are looked at, to tell what looks new."""
-
-TILES_PER_LOOK = 3
-"""There are not more looks than make groups of so many tiles on average."""
 
 REASONS_TOLD = 3
 CELL_PX = 256
@@ -86,8 +83,9 @@ def rank_tiles(project: Project, run: Run, config: RankConfig) -> Job[dict[str, 
     places = _some(reviewed, config.seed, MOST_REVIEWED) + _some(candidates, config.seed, config.most_tiles)
     features: list[Features] = []
     measures: list[Measures] = []
+    images = {name: project.pixels(name) for name in {place.record.id for place in places}}
     for index, place in enumerate(places):
-        features.append(look(project.pixels(place.record.id), place.tile.window))
+        features.append(look(images[place.record.id], place.tile.window))
         measures.append(_measured(project, place, proposals, other))
         yield Progress(index + 1, len(places), f"looking at the tiles of {place.record.id}")
     waiting, ordered = _ordered(project, config, places, features, measures) if places else ([], [])
@@ -107,12 +105,15 @@ def rank_tiles(project: Project, run: Run, config: RankConfig) -> Job[dict[str, 
 def _settled(project: Project, run: Run, config: RankConfig) -> tuple[str, str]:
     """The proposals to look at, and those of another route to compare with; the same when the job is resumed."""
     base = project.need("proposals", config.proposals, "propose labels on the Labels page first")
-    others = (
-        other
-        for other in reversed(project.runs("propose"))
-        if other.id != base.id and other.state().status == "finished" and _route(other) != _route(base)
-    )
-    found = config.other or next((other.id for other in others), "")
+    others = [
+        other.id
+        for other in project.runs("propose")
+        if other.state().status == "finished" and _route(other) not in ("model", _route(base))
+    ]
+    images = [record.id for record in project.images("target")]
+    # The one that covers most images; of several the latest.
+    known = {other: sum(has_proposal(project, other, image) for image in images) for other in others}
+    found = config.other or max(others, key=lambda other: (known[other], other), default="")
     settled = run.settle(proposals=base.id, other=project.run(found).id if found else "")
     return settled["proposals"], settled["other"]
 
@@ -209,7 +210,7 @@ def _ordered(
 ) -> tuple[list[Entrant], list[QueuedTile]]:
     """Entrants of all tiles that wait, and the queue; `places` begin with what is decided."""
     looks = standardised(np.stack(features))
-    groups = clusters(looks, max(1, min(config.looks, len(places) // TILES_PER_LOOK)), config.seed).tolist()
+    groups = look_groups(looks, [place.record.id for place in places], config.looks, config.seed).tolist()
     first = sum(place.standing == DECIDED for place in places)
     new = novelty(looks[first:], looks[:first]) if 0 < first < len(places) else None
     worths = weigh(measures[first:], new, nested=project.manifest.nested_pair() is not None)
