@@ -30,6 +30,15 @@ def test_the_limit_is_a_disc_of_a_sixth_of_the_diameter():
     assert 28 < Specks.of(1, 36.0).area_px < 28.5
 
 
+def test_another_share_sets_another_limit_and_none_keeps_all():
+    assert Specks.of(1, 36.0, 1 / 3).area_px == 4 * Specks.of(1, 36.0).area_px
+    mask = np.zeros((9, 9), bool)
+    mask[4, 4] = True
+    probabilities = field(mask)
+    Specks.of(1, 36.0, 0.0).drop(probabilities)
+    assert np.array_equal(probabilities, field(mask))
+
+
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 1000), top=st.integers(0, 60), left=st.integers(0, 60), side=st.integers(1, 30))
 def test_a_window_with_its_margin_shows_the_same_as_the_whole(seed, top, left, side):

@@ -7,6 +7,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 
 from histobridge.core.base_config import Config, Direction, Domain
 from histobridge.core.segment.terms.settings import TermSettings
+from histobridge.core.segment.test_time_settings import AtTestTime
 from histobridge.core.training_config import SegmenterTraining
 
 __all__ = ["Config", "Direction", "Domain", "SegmenterTraining"]
@@ -177,6 +178,12 @@ class ProposeConfig(Config):
 
     flips: bool = True
     """Average over four flips: four times slower than without, and better, above all in the number of objects."""
+
+    smallest_object: float = Field(1 / 6, ge=0, le=1)
+    """Share of the typical diameter below which a region is noise and no object; 0: all are kept."""
+
+    test_time: AtTestTime = AtTestTime()
+    """How the model is fitted to the images just before it proposes (test-time adaptation)."""
 
     for_comparison: bool = False
     """Only to be laid beside other labels: these proposals are not reviewed, exported or learned from by themselves."""

@@ -1,6 +1,7 @@
 """Make pseudo-labels by tutorship, by adaptation, by both or with a fine-tuned model: the job `propose`."""
 
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from histobridge.core.proposals import has_proposal, read_proposal, write_propos
 from histobridge.core.runs import Run
 from histobridge.core.scale import pixel_sizes
 from histobridge.core.segment.model import Segmenter
-from histobridge.core.target_model import TargetModel, View
+from histobridge.core.segment.test_time import fit_to_target
+from histobridge.core.target_model import NativePrediction, TargetModel, View
 from histobridge.core.tutor import train_proxy
 
 __all__ = ["propose_labels", "read_proposal"]
@@ -63,8 +65,8 @@ def propose_labels(project: Project, run: Run, config: ProposeConfig) -> Job[dic
     for index, image_id in enumerate(images):
         if has_proposal(project, run.id, image_id):
             continue
-        first = model.prediction(image_id, flips=config.flips)
-        fused = FusedPrediction(first, second.prediction(image_id, flips=config.flips)) if second else None
+        first = _prediction(model, image_id, config)
+        fused = FusedPrediction(first, _prediction(second, image_id, config)) if second else None
         for done in write_proposal(run.path, image_id, fused or first, project.image(image_id).shape):
             overall = share + (1 - share) * (index + done) / len(images)
             yield Progress(round(1000 * overall), 1000, f"proposing labels for {image_id}")
@@ -75,6 +77,11 @@ def propose_labels(project: Project, run: Run, config: ProposeConfig) -> Job[dic
         "matching": model.view.matching,
         **({"reason": choice.reason} if choice else {}),
     }
+
+
+def _prediction(model: TargetModel, image_id: str, config: ProposeConfig) -> NativePrediction:
+    views = {"flips": config.flips, "turns": config.test_time.turns}
+    return model.prediction(image_id, **views, smallest_object=config.smallest_object)
 
 
 def _wanted_images(project: Project, config: ProposeConfig) -> list[str]:
@@ -105,18 +112,20 @@ def _make_models(project: Project, run: Run, config: ProposeConfig, inputs: dict
     """
     device = config.training.device
     if config.route == "model":
-        TargetModel.load(project, model_folder(project, inputs["segmenter"]), device).save(run.path)
+        model = TargetModel.load(project, model_folder(project, inputs["segmenter"]), device)
+        (yield from _fitted(model, config)).save(run.path)
         return
     matching = load_matching(project, inputs["matching"])
     if config.route == "tutorship":
         (yield from _tutored(project, run, config, matching)).save(run.path)
         return
     if config.route == "adaptation":
-        _adapted(project, inputs["segmenter"], config, matching).save(run.path)
+        (yield from _adapted(project, inputs["segmenter"], config, matching)).save(run.path)
         return
     # First what needs no training: it tells at once if the segmenter does not fit the matching.
     if not (run.path / "adaptation" / "view.json").exists():
-        _save_beside(_adapted(project, inputs["segmenter"], config, matching), run.path / "adaptation")
+        adapted = yield from _scaled(_adapted(project, inputs["segmenter"], config, matching), 0, 0)
+        _save_beside(adapted, run.path / "adaptation")
     if not (run.path / "tutorship" / "view.json").exists():
         _save_beside((yield from _scaled(_tutored(project, run, config, matching), 0, 0.8)), run.path / "tutorship")
     models = {route: TargetModel.load(project, run.path / route, device) for route in ("tutorship", "adaptation")}
@@ -128,18 +137,30 @@ def _make_models(project: Project, run: Run, config: ProposeConfig, inputs: dict
 
 
 def _tutored(project: Project, run: Run, config: ProposeConfig, matching: Matching) -> Job[TargetModel]:
-    segmenter = yield from train_proxy(project, run, config, matching)
-    return TargetModel(project, segmenter, View(matching=matching.run, tutor=config.translator))
+    segmenter = yield from _scaled(train_proxy(project, run, config, matching), 0, 0.95)
+    model = TargetModel(project, segmenter, View(matching=matching.run, tutor=config.translator))
+    return (yield from _scaled(_fitted(model, config), 0.95, 1))
 
 
-def _adapted(project: Project, segmenter_id: str, config: ProposeConfig, matching: Matching) -> TargetModel:
+def _adapted(project: Project, segmenter_id: str, config: ProposeConfig, matching: Matching) -> Job[TargetModel]:
     segmenter = Segmenter.load(project.run(segmenter_id).path, config.training.device)
     if abs(segmenter.card.object_diameter_px / matching.object_diameter_px - 1) > SIZE_TOLERANCE:
         raise ProjectError(
             f"segmenter {segmenter_id} expects objects of {segmenter.card.object_diameter_px:g} px, matching "
             f"{matching.run} makes them {matching.object_diameter_px:g} px; match the domains again with this segmenter"
         )
-    return TargetModel(project, segmenter, View(matching=matching.run, translator=config.translator))
+    model = TargetModel(project, segmenter, View(matching=matching.run, translator=config.translator))
+    return (yield from _fitted(model, config))
+
+
+def _fitted(model: TargetModel, config: ProposeConfig) -> Job[TargetModel]:
+    """Fit a model to the images it shall propose for, seen as it wants to see them."""
+    readers = []
+    for image_id in _wanted_images(model.project, config):
+        image = model.working_image(image_id)
+        readers.append((partial(model.read, image), image.shape))
+    yield from fit_to_target(model.segmenter.net, readers, config.test_time, config.training.seed)
+    return model
 
 
 def _save_beside(model: TargetModel, folder: Path) -> None:

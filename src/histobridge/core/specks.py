@@ -7,7 +7,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-SHARE_OF_DIAMETER = 1 / 6
+from histobridge.core.config import ProposeConfig
+
+SHARE_OF_DIAMETER = ProposeConfig().smallest_object
 """What is narrower than this share of a typical object is no object but noise."""
 
 
@@ -27,9 +29,9 @@ class Specks:
     area_px: float
 
     @classmethod
-    def of(cls, channel: int, object_diameter_px: float) -> Self:
-        """Regions smaller than a disc of a sixth of the typical diameter."""
-        return cls(channel, pi / 4 * (SHARE_OF_DIAMETER * object_diameter_px) ** 2)
+    def of(cls, channel: int, object_diameter_px: float, share: float = SHARE_OF_DIAMETER) -> Self:
+        """Regions smaller than a disc of a share (a sixth) of the typical diameter."""
+        return cls(channel, pi / 4 * (share * object_diameter_px) ** 2)
 
     @property
     def margin_px(self) -> int:

@@ -16,7 +16,7 @@ from histobridge.core.project import Project
 from histobridge.core.scale import reference_class
 from histobridge.core.segment.model import Segmenter
 from histobridge.core.segment.predict import TiledPrediction
-from histobridge.core.specks import Specks
+from histobridge.core.specks import SHARE_OF_DIAMETER, Specks
 from histobridge.core.translate.base import Translator, translate_window
 from histobridge.core.translate.learn import load_translator
 
@@ -88,26 +88,41 @@ class TargetModel:
         image = self.working_image(image_id)
         return self.read(image, (slice(0, image.shape[0]), slice(0, image.shape[1])))
 
-    def prediction(self, image_id: str, *, flips: bool) -> "NativePrediction":
-        """Prepare to predict one image, block by block."""
+    def prediction(
+        self, image_id: str, *, flips: bool, turns: bool = False, smallest_object: float = SHARE_OF_DIAMETER
+    ) -> "NativePrediction":
+        """Prepare to predict one image, block by block.
+
+        Parameters
+        ----------
+        image_id : str
+        flips, turns : bool
+            Average over mirrorings, over quarter turns.
+        smallest_object : float
+            Share of the typical diameter, in [0, 1], below which a region is noise.
+
+        Returns
+        -------
+        NativePrediction
+        """
         image = self.working_image(image_id)
         tiled = TiledPrediction(
-            lambda tensor: self.segmenter.probabilities(tensor, flips=flips),
+            lambda tensor: self.segmenter.probabilities(tensor, flips=flips, turns=turns),
             lambda window: self.read(image, window),
             image.shape,
         )
         allowed = {spec.value for spec in self.project.classes_of("target")}
         values = self.segmenter.card.values
         kept = tuple(value in allowed for value in values)
-        return NativePrediction(tiled, image, values, kept, self._specks())
+        return NativePrediction(tiled, image, values, kept, self._specks(smallest_object))
 
-    def _specks(self) -> Specks | None:
+    def _specks(self, share: float) -> Specks | None:
         """What is too small to be an object; none where the segmenter does not know the class counted in objects."""
         reference = reference_class(self.project.manifest, "target").value
         card = self.segmenter.card
         if reference not in card.values:
             return None
-        return Specks.of(card.values.index(reference) + 1, card.object_diameter_px)
+        return Specks.of(card.values.index(reference) + 1, card.object_diameter_px, share)
 
 
 class NativePrediction:

@@ -35,6 +35,10 @@ class SegmenterTraining(Config):
     sheath_variation: float = Field(2.0, ge=1)
     """Sheaths (of a class that another lies inside) are also shown up to so many times thinner and thicker; 1: no."""
 
+    background_shift: NonNegativeFloat = 0.3
+    """How much darker or brighter the background is shown against the objects (standard deviation, where grey values go
+    from -1 to 1); 0: no. Needs some augmentation."""
+
     terms: tuple[TermSettings, ...] = ()
     """Further terms of the loss: semi-supervised ones learn from images without labels."""
 

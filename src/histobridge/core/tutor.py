@@ -38,9 +38,8 @@ def train_proxy(project: Project, run: Run, config: ProposeConfig, matching: Mat
     fields = tutor_fields(project, matching, config.translator, values)
     fields = vary_sheaths(fields, nested_channels(project, values), training.sheath_variation)
     net = build_network(training.preset, 1 + len(classes), training.seed).to(choose_device(training.device))
-    sampler = CropSampler(
-        fields, training.crop_px, training.augmentation, training.seed, look=TargetLooks(project, matching)
-    )
+    looks, shift = TargetLooks(project, matching), training.background_shift
+    sampler = CropSampler(fields, training.crop_px, training.augmentation, training.seed, looks, shift)
     pool = target_pool(project, matching, training) if training.terms or training.pretrain_terms else None
     parts = 1
     if pool is not None and training.pretrain_terms:

@@ -88,3 +88,13 @@ def test_without_strength_the_background_stays():
     crop = image, np.zeros((8, 8), np.uint8), np.ones_like(image)
     for seed in range(10):
         assert shift_background(crop, 0.0, np.random.default_rng(seed)) is image
+
+
+def test_a_shift_of_no_size_keeps_the_image_and_draws_as_much_as_any_other():
+    image = rng(1).random((16, 16)).astype(np.float32)
+    crop = image, np.zeros((16, 16), np.uint8), np.ones_like(image)
+    still, moved = rng(2), rng(2)
+    for _ in range(10):
+        assert np.array_equal(shift_background(crop, 1.0, still, 0.0), image)
+        shift_background(crop, 1.0, moved, 2.0)
+    assert still.random() == moved.random()

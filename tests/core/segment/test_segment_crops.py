@@ -149,3 +149,11 @@ def test_fields_without_a_label_are_refused():
 def test_a_field_of_two_shapes_is_refused():
     with pytest.raises(InputError, match="shape"):
         Field(noise((20, 20)), np.zeros((20, 21), np.uint8))
+
+
+def test_the_shift_of_the_background_changes_grey_values_and_nothing_else_that_is_drawn():
+    fields = [labelled((60, 60))]
+    still, moved = (CropSampler(fields, 32, 1.0, seed=3, background_shift=shift) for shift in (0.0, 0.3))
+    pairs = list(zip(batches(still, number=4), batches(moved, number=4), strict=True))
+    assert all(torch.equal(one[1], other[1]) for one, other in pairs)
+    assert not all(torch.equal(one[0], other[0]) for one, other in pairs)

@@ -4,8 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-BACKGROUND_SHIFT = 0.3
-"""Standard deviation of the shift of the background, where grey values go from -1 to 1."""
+from histobridge.core.training_config import SegmenterTraining
 
 Crop = tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.float32]]
 """Image (Y, X) in [-1, 1], labels (Y, X), weight (Y, X)."""
@@ -34,7 +33,9 @@ def flip_crop(crop: Crop, rng: np.random.Generator) -> Crop:
     return np.rot90(image, turns)[:, side], np.rot90(labels, turns)[:, side], np.rot90(weight, turns)[:, side]
 
 
-def shift_background(crop: Crop, strength: float, rng: np.random.Generator) -> NDArray[np.float32]:
+def shift_background(
+    crop: Crop, strength: float, rng: np.random.Generator, deviation: float = SegmenterTraining().background_shift
+) -> NDArray[np.float32]:
     """Make what is labelled background darker or brighter than it is, against the objects, with a soft edge.
 
     Which of background and objects is darker differs between preparations, so it must not be what tells them apart.
@@ -45,6 +46,9 @@ def shift_background(crop: Crop, strength: float, rng: np.random.Generator) -> N
     strength : float
         In [0, 1]; multiplies the probability of a shift.
     rng : numpy.random.Generator
+        Advanced in the same way whatever the deviation.
+    deviation : float
+        Standard deviation of the shift, where grey values go from -1 to 1; 0: the image stays as it is.
 
     Returns
     -------
@@ -55,7 +59,8 @@ def shift_background(crop: Crop, strength: float, rng: np.random.Generator) -> N
     if rng.random() >= 0.5 * strength:
         return image
     background = gaussian_filter((labels == 0).astype(np.float32), 1.0)
-    return np.clip(image + np.float32(rng.normal(0, BACKGROUND_SHIFT)) * background, -1, 1)
+    shifted: NDArray[np.float32] = np.clip(image + np.float32(rng.normal(0, deviation)) * background, -1, 1)
+    return shifted
 
 
 def change_look(image: NDArray[np.float32], strength: float, rng: np.random.Generator) -> NDArray[np.float32]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from histobridge.core.errors import InputError
 from histobridge.core.manifest import IGNORE
 from histobridge.core.segment.augment import Crop, change_look, draw_zoom, flip_crop, resize_crop, shift_background
+from histobridge.core.training_config import SegmenterTraining
 
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 """Image (N, 1, Y, X) float32, labels (N, Y, X) int64, weight (N, Y, X) float32."""
@@ -71,6 +72,8 @@ class CropSampler:
         Of all that is drawn.
     look : callable, optional
         ``look(image, rng)`` gives a crop another look before the augmentation; keeps the shape.
+    background_shift : float
+        Standard deviation of the shift of the background against the objects, see `shift_background`.
 
     Raises
     ------
@@ -78,8 +81,17 @@ class CropSampler:
         If no pixel of any field is labelled.
     """
 
-    def __init__(self, fields: Sequence[Field], crop_px: int, augmentation: float, seed: int, look: Look | None = None):
+    def __init__(
+        self,
+        fields: Sequence[Field],
+        crop_px: int,
+        augmentation: float,
+        seed: int,
+        look: Look | None = None,
+        background_shift: float = SegmenterTraining().background_shift,
+    ):
         self._fields, self._crop_px, self._augmentation, self._look = tuple(fields), crop_px, augmentation, look
+        self._background_shift = background_shift
         self._rng = np.random.default_rng(seed)
         classes = sorted({int(value) for field in fields for value in np.unique(field.labels)} - {0, IGNORE})
         anywhere = _Places.of(self._fields, [*classes, 0])
@@ -127,7 +139,7 @@ class CropSampler:
         places = self._foreground[rng.integers(len(self._foreground))] if around else self._anywhere
         image, labels, weight = self._cut_varied(places)
         if self._augmentation > 0:
-            image = shift_background((image, labels, weight), self._augmentation, rng)
+            image = shift_background((image, labels, weight), self._augmentation, rng, self._background_shift)
         if self._look is not None:
             image = self._look(image, rng)
         image, labels, weight = resize_crop((image, labels, weight), self._crop_px)

@@ -57,7 +57,8 @@ def train_segmenter(project: Project, run: Run, config: TrainSegmenterConfig) ->
     training = config.training
     net = build_network(training.preset, 1 + len(classes), training.seed).to(choose_device(training.device))
     varied = vary_sheaths(fields, nested_channels(project, values), training.sheath_variation)
-    sampler = CropSampler(varied, training.crop_px, training.augmentation, training.seed)
+    shift = training.background_shift
+    sampler = CropSampler(varied, training.crop_px, training.augmentation, training.seed, background_shift=shift)
     parts = 1
     if training.pretrain_terms:
         parts = 2

@@ -21,7 +21,6 @@ __all__ = ["ModelCard", "Segmenter"]
 
 WEIGHTS = "model.safetensors"
 CARD = "model.json"
-FLIPS: tuple[tuple[int, ...], ...] = ((), (2,), (3,), (2, 3))
 
 
 class Segmenter:
@@ -81,7 +80,7 @@ class Segmenter:
         return cls(net.to(choose_device(device)), card)
 
     @torch.inference_mode()
-    def probabilities(self, images: torch.Tensor, flips: bool = False) -> torch.Tensor:
+    def probabilities(self, images: torch.Tensor, flips: bool = False, turns: bool = False) -> torch.Tensor:
         """Probability of each class at each pixel.
 
         Parameters
@@ -90,6 +89,8 @@ class Segmenter:
             (N, 1, Y, X) float32 in [-1, 1] at the working scale, any Y and X, on any device.
         flips : bool
             Average over the four mirrorings.
+        turns : bool
+            Average over the four quarter turns; with `flips` over all eight orientations.
 
         Returns
         -------
@@ -99,12 +100,21 @@ class Segmenter:
         height, width = images.shape[2:]
         images = images.to(next(self.net.parameters()).device)
         images = functional.pad(images, (0, -width % SIZE_MULTIPLE, 0, -height % SIZE_MULTIPLE), mode="replicate")
-        views = [self._softmax(images.flip(axes)).flip(axes) for axes in (FLIPS if flips else FLIPS[:1])]
+        views = [self._seen(images, *view) for view in orientations(flips=flips, turns=turns)]
         return torch.stack(views).mean(dim=0)[:, :, :height, :width]
 
-    def _softmax(self, images: torch.Tensor) -> torch.Tensor:
-        probabilities: torch.Tensor = self.net(images).float().softmax(dim=1)
-        return probabilities
+    def _seen(self, images: torch.Tensor, turns: int, mirrored: bool) -> torch.Tensor:
+        """Probabilities of images that are shown in another orientation, turned back."""
+        axes = (3,) if mirrored else ()
+        shown = torch.rot90(images, turns, (2, 3)).flip(axes)
+        probabilities: torch.Tensor = self.net(shown).float().softmax(dim=1)
+        return torch.rot90(probabilities.flip(axes), -turns, (2, 3))
+
+
+def orientations(*, flips: bool, turns: bool) -> list[tuple[int, bool]]:
+    """Quarter turns and mirroring of the views to average: one, four, or all eight."""
+    quarters = range(4) if turns else (0, 2) if flips else (0,)
+    return [(quarter, mirrored) for mirrored in ((False, True) if flips else (False,)) for quarter in quarters]
 
 
 def load_card(folder: Path) -> ModelCard:
