@@ -24,7 +24,17 @@ from histobridge.core.config import (
 from histobridge.core.images.stage import image_record, stage_array
 from histobridge.core.perform import perform
 from histobridge.core.project import Project
+from histobridge.core.proposals import read_proposal
 from histobridge.core.runs import Run
+from histobridge.core.scorecard import score_image
+
+MEASURES = {
+    "axon": "dice/axon",
+    "myelin": "dice/myelin",
+    "instance_f1": "instance_f1",
+    "g_ratio_bias": "aggregate_g_ratio_bias",
+}
+"""Column of a table -> name in the scorecard."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -130,14 +140,16 @@ class Pair:
     def training(self, seed: int) -> SegmenterTraining:
         return SegmenterTraining(preset=self.arguments.preset, steps=self.arguments.steps, seed=seed)
 
+    def matched(self, seed: int) -> tuple[Run, Run, float]:
+        """Learn the source and match the domains; both runs and the seconds of both."""
+        config = TrainSegmenterConfig(training=self.training(seed))
+        learned, seconds = self.notes.run(self.project, f"learn-{seed}", "train-segmenter", config)
+        matched, more = self.notes.run(self.project, f"match-{seed}", "match", MatchConfig(segmenter=learned.id))
+        return learned, matched, seconds + more
+
     def propose(self, arm: str, seed: int) -> tuple[Run, float]:
         """Learn, match, translate where the arm needs it, propose; the proposing run and the seconds of all."""
-        training = self.training(seed)
-        learned, seconds = self.notes.run(
-            self.project, f"learn-{seed}", "train-segmenter", TrainSegmenterConfig(training=training)
-        )
-        matched, more = self.notes.run(self.project, f"match-{seed}", "match", MatchConfig(segmenter=learned.id))
-        seconds += more
+        learned, matched, seconds = self.matched(seed)
         translator = {"source-only": "identity"}.get(arm, "instant")
         if arm.endswith("cyclegan"):
             config = TrainTranslatorConfig(matching=matched.id, seed=seed)
@@ -148,10 +160,36 @@ class Pair:
             translator=translator,
             segmenter=learned.id,
             matching=matched.id,
-            training=training,
+            training=self.training(seed),
         )
         proposed, more = self.notes.run(self.project, f"{arm}-{seed}", "propose", config)
         return proposed, seconds + more
+
+    def score_proposals(self, proposed: Run, seconds: float) -> list[dict]:
+        """Score what a run proposes for every image of the target."""
+        whole = (slice(None), slice(None))
+        return self.score(
+            {
+                row["file"]: lambda name=Path(row["file"]).stem: read_proposal(self.project, proposed.id, name, whole)[
+                    0
+                ]
+                for row in read_set(self.target)
+            },
+            seconds,
+        )
+
+    def score(self, predicted: dict, seconds: float) -> list[dict]:
+        """Rows of a table for images of the target; `predicted` makes the class values of each file."""
+        rows = []
+        for row in read_set(self.target):
+            if row["file"] in predicted:
+                truth = read_masks(self.target, row["file"])
+                card = score_image(predicted[row["file"]](), truth, self.project.manifest, float(row["px_um"]))
+                rows.append(
+                    {name: round(card[key], 4) for name, key in MEASURES.items() if key in card}
+                    | {"image": row["file"], "subject": row["subject"], "seconds": round(seconds)}
+                )
+        return rows
 
 
 def stamp() -> dict:
@@ -180,3 +218,19 @@ def read_table(table: Path, **wanted: str) -> list[dict]:
         return []
     with table.open(newline="") as stream:
         return [row for row in csv.DictReader(stream) if all(row[name] == value for name, value in wanted.items())]
+
+
+def distinct(rows: list[dict], column: str) -> list[str]:
+    return sorted({row[column] for row in rows})
+
+
+def means(rows: list[dict]) -> np.ndarray:
+    """Mean of each measure; not a number where a row lacks it."""
+    return np.mean([[float(row[name] or "nan") for name in MEASURES] for row in rows], axis=0)
+
+
+def over_animals(rows: list[dict]) -> np.ndarray:
+    """Mean of each measure over the images of an animal, then over animals."""
+    return np.mean(
+        [means([row for row in rows if row["subject"] == name]) for name in distinct(rows, "subject")], axis=0
+    )

@@ -14,9 +14,7 @@ import numpy as np
 
 from histobridge.core.config import TrainSegmenterConfig
 from histobridge.core.matching import load_matching
-from histobridge.core.proposals import read_proposal
-from histobridge.core.scorecard import score_image
-from pairs import Pair, add_arguments, append, make_project, read_masks, read_set, read_table, stamp
+from pairs import Pair, add_arguments, append, distinct, make_project, means, over_animals, read_table, stamp
 
 TABLE = Path(__file__).parent / "results" / "quality.csv"
 COLUMNS = [
@@ -33,12 +31,6 @@ ARMS = (
     "tutorship-cyclegan",
     "supervised",
 )
-MEASURES = {
-    "axon": "dice/axon",
-    "myelin": "dice/myelin",
-    "instance_f1": "instance_f1",
-    "g_ratio_bias": "aggregate_g_ratio_bias",
-}
 
 
 def main() -> None:
@@ -77,13 +69,8 @@ class Bench(Pair):
         proposed, seconds = self.propose(arm, seed)
         matching = load_matching(self.project, proposed.state().result["matching"])
         print(f"  scale {matching.scale_steps} µm per working pixel, invert {matching.invert}", flush=True)
-        predicted = {
-            row["file"]: lambda name=Path(row["file"]).stem: read_proposal(
-                self.project, proposed.id, name, (slice(None), slice(None))
-            )[0]
-            for row in read_set(self.target)
-        }
-        return self.score(predicted, seconds, matching.target_working_um)
+        rows = self.score_proposals(proposed, seconds)
+        return [row | {"target_working_um": round(matching.target_working_um, 5)} for row in rows]
 
     def supervised(self, seed: int) -> list[dict]:
         """Train on the labels of all other animals of the target, predict each animal."""
@@ -112,21 +99,8 @@ class Bench(Pair):
                     native = NativePrediction(tiled, image, values, (True,) * len(values), specks)
                     whole = (slice(0, record.shape[0]), slice(0, record.shape[1]))
                     predicted[f"{record.id}.png"] = lambda native=native, whole=whole: native.labels(whole)[0]
-            rows += self.score(predicted, seconds, segmenter.card.working_um)
-        return rows
-
-    def score(self, predicted: dict, seconds: float, working_um: float) -> list[dict]:
-        rows = []
-        for row in read_set(self.target):
-            if row["file"] in predicted:
-                truth = read_masks(self.target, row["file"])
-                classes = predicted[row["file"]]()
-                card = score_image(classes, truth, self.project.manifest, float(row["px_um"]))
-                rows.append(
-                    {name: round(card[key], 4) for name, key in MEASURES.items() if key in card}
-                    | {"image": row["file"], "subject": row["subject"], "seconds": round(seconds)}
-                    | {"target_working_um": round(working_um, 5)}
-                )
+            scored = self.score(predicted, seconds)
+            rows += [row | {"target_working_um": round(segmenter.card.working_um, 5)} for row in scored]
         return rows
 
 
@@ -145,31 +119,16 @@ def report(table: Path, pair: str, preset: str) -> None:
         if not rows:
             print(f"{arm:22}{'missing':>7}")
             continue
-        animals = {name: _means([row for row in rows if row["subject"] == name]) for name in _distinct(rows, "subject")}
-        seeds = [_over_animals([row for row in rows if row["seed"] == seed]) for seed in _distinct(rows, "seed")]
+        animals = {name: means([row for row in rows if row["subject"] == name]) for name in distinct(rows, "subject")}
+        seeds = [over_animals([row for row in rows if row["seed"] == seed]) for seed in distinct(rows, "seed")]
         axon, myelin, f1, bias = np.mean(seeds, axis=0)
-        means = [(each[0] + each[1]) / 2 for each in seeds]
+        both = [(each[0] + each[1]) / 2 for each in seeds]
         lowest = min(animals, key=lambda name: sum(animals[name][:2]))
         seconds = np.mean([float(row["seconds"]) for row in rows])
         print(
-            f"{arm:22}{axon:7.3f}{myelin:8.3f}{np.mean(means):7.3f}  {f'{min(means):.3f}-{max(means):.3f}':>15}"
+            f"{arm:22}{axon:7.3f}{myelin:8.3f}{np.mean(both):7.3f}  {f'{min(both):.3f}-{max(both):.3f}':>15}"
             f"{f1:7.3f}{bias:+8.3f}  {lowest} {sum(animals[lowest][:2]) / 2:.3f} {seconds:9.0f}"
         )
-
-
-def _distinct(rows: list[dict], column: str) -> list[str]:
-    return sorted({row[column] for row in rows})
-
-
-def _means(rows: list[dict]) -> np.ndarray:
-    """Mean of each measure; not a number where a row lacks it."""
-    return np.mean([[float(row[name] or "nan") for name in MEASURES] for row in rows], axis=0)
-
-
-def _over_animals(rows: list[dict]) -> np.ndarray:
-    return np.mean(
-        [_means([row for row in rows if row["subject"] == name]) for name in _distinct(rows, "subject")], axis=0
-    )
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+from scipy import ndimage
 
 from histobridge.core.config import ProposeConfig
 from histobridge.core.perform import CancelledError, perform
@@ -80,14 +81,17 @@ def test_quarter_turns_are_averaged(loop):
 
 
 def test_regions_below_the_smallest_object_are_dropped_and_zero_keeps_all(loop):
-    from scipy import ndimage
-
-    image_id = loop.targets[0]
+    image_id, share = loop.targets[0], 0.5
+    model = TargetModel.load(loop.project, loop.project.run(loop.tutored).path)
+    area_px = np.pi / 4 * (share * model.segmenter.card.object_diameter_px) ** 2
     smallest = {}
-    for share in (0.0, 0.3):
-        config = ProposeConfig(
-            route="model", segmenter=loop.tutored, images=(image_id,), flips=False, smallest_object=share
-        )
-        regions, _ = ndimage.label(loop.proposed(loop.run("propose", config), image_id) == 1)
-        smallest[share] = np.bincount(regions.ravel())[1:].min()
-    assert smallest[0.0] < smallest[0.3]
+    for limit in (0.0, share):
+        prediction = model.prediction(image_id, flips=False, smallest_object=limit)
+        whole = tuple(slice(0, size) for size in prediction.tiled.shape)
+        regions, _ = ndimage.label(prediction.working(whole).argmax(axis=0) == 1)
+        smallest[limit] = np.bincount(regions.ravel())[1:].min()
+    assert smallest[0.0] < area_px <= smallest[share]
+    config = ProposeConfig(
+        route="model", segmenter=loop.tutored, images=(image_id,), flips=False, smallest_object=share
+    )
+    assert np.array_equal(loop.proposed(loop.run("propose", config), image_id), prediction.labels(loop.whole)[0])
