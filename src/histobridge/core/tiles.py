@@ -104,3 +104,8 @@ def _nearest(spans: list[tuple[int, slice]], position: float) -> int:
     if not inside:
         raise ValueError(f"position {position} lies outside the image")
     return min(inside)[1]
+
+
+def overlap(first: Window, second: Window) -> bool:
+    """Whether two windows of one image share a pixel."""
+    return all(a.start < b.stop and b.start < a.stop for a, b in zip(first, second, strict=True))

@@ -20,7 +20,7 @@ from histobridge.core.runs import Run
 from histobridge.core.segment.exam import Counts, answers, questions, tile_scores
 from histobridge.core.segment.lineage import tunings, untuned
 from histobridge.core.segment.practice import Practice
-from histobridge.core.segment.reviewed import Lesson, is_reviewed, reviewed_tiles
+from histobridge.core.segment.reviewed import Lesson, is_reviewed
 from histobridge.core.target_model import TargetModel
 from histobridge.core.verdict import judge
 
@@ -64,7 +64,7 @@ def finetune(project: Project, run: Run, config: FineTuneConfig) -> Job[dict[str
     inputs = _settled(project, run, config)
     practice = Practice(project, inputs["model"], config)
     yield Progress(0, config.steps, "collecting the corrections")
-    reviewed = reviewed_tiles(project)
+    reviewed = practice.reviewed
     if not reviewed:
         raise ProjectError("no target pixel has been reviewed yet; correct or accept a tile on the Review page first")
     split = settle_split(project, run, reviewed)

@@ -5,7 +5,7 @@ from contextlib import nullcontext
 
 from torch import nn
 
-from histobridge.core.config import FineTuneConfig
+from histobridge.core.config import FineTuneConfig, SegmenterTraining
 from histobridge.core.holdout import ReviewedTile
 from histobridge.core.job import Job
 from histobridge.core.project import Project
@@ -14,10 +14,12 @@ from histobridge.core.runs import Run
 from histobridge.core.segment.cautious import frozen_statistics, go_back, replay_share, share_of_the_way, weights_of
 from histobridge.core.segment.crops import CropSampler, Field, Look, MixedSampler, Sampler
 from histobridge.core.segment.grow import grow
-from histobridge.core.segment.learn import is_labelled, labelled_images, working_field
+from histobridge.core.segment.learn import is_labelled, labelled_images, nested_channels, working_field
 from histobridge.core.segment.model import Segmenter
-from histobridge.core.segment.reviewed import Lesson, Teacher
+from histobridge.core.segment.reviewed import Lesson, Teacher, reviewed_tiles
+from histobridge.core.segment.sheaths import vary_sheaths
 from histobridge.core.segment.train import train
+from histobridge.core.segment.unreviewed import unreviewed_pool
 from histobridge.core.target_model import TargetModel
 from histobridge.core.tutor import TargetLooks, tutor_fields
 
@@ -40,6 +42,8 @@ class Practice:
         The starting model, with a channel for every class of the target; never changed.
     start_run : str
         Its run.
+    reviewed : list of ReviewedTile
+        All tiles in which something is decided, whether they train or are held out.
     """
 
     def __init__(self, project: Project, model: str, config: FineTuneConfig):
@@ -47,6 +51,7 @@ class Practice:
         self.start = TargetModel.load(project, model_folder(project, model), config.device)
         # The target may have classes by now that the model has never heard of.
         self.start.segmenter = grow(self.start.segmenter, project.classes_of("target"), config.seed)
+        self.reviewed: list[ReviewedTile] = reviewed_tiles(project)
         self._replayed: tuple[list[Field], Look | None] | None = None
 
     def lessons(self, tiles: Sequence[ReviewedTile], proposals: str) -> list[Lesson]:
@@ -86,11 +91,12 @@ class Practice:
         config = self.config if run else self.config.model_copy(update={"steps": max(1, self.config.steps // 2)})
         start = weights_of(self.start.segmenter.net)
         sampler = self._sampler(lessons)
+        pool = unreviewed_pool(self.start, self.reviewed, config, AUGMENTATION) if config.terms else None
         with frozen_statistics(net) if config.freeze_statistics else nullcontext():
             if run:
-                yield from train(net, sampler, config, run.path, lambda step: run.log("checkpoint", step=step))
+                yield from train(net, sampler, config, run.path, lambda step: run.log("checkpoint", step=step), pool)
             else:
-                yield from train(net, sampler, config)
+                yield from train(net, sampler, config, unlabelled=pool)
         go_back(net, start, share_of_the_way(len(lessons), config.single_tile_share))
         return net
 
@@ -118,6 +124,11 @@ class Practice:
         card, matching = model.segmenter.card, model.matching
         if model.translator is not None:
             labelled = labelled_images(project, "source")
-            return [working_field(project, name, matching.source_working_um, card.values) for name in labelled], None
-        fields = tutor_fields(project, matching, model.view.tutor or "instant", card.values)
-        return fields, TargetLooks(project, matching)
+            fields = [working_field(project, name, matching.source_working_um, card.values) for name in labelled]
+            look = None
+        else:
+            fields = tutor_fields(project, matching, model.view.tutor or "instant", card.values)
+            look = TargetLooks(project, matching)
+        # As in the first training: the sheaths of the source must not become the rule again.
+        variation = SegmenterTraining().sheath_variation
+        return vary_sheaths(fields, nested_channels(project, card.values), variation), look

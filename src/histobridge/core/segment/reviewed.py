@@ -15,7 +15,7 @@ from histobridge.core.proposals import has_proposal, read_proposal
 from histobridge.core.segment.crops import Field
 from histobridge.core.states import ACCEPTED, CORRECTED, IGNORED
 from histobridge.core.target_model import TargetModel
-from histobridge.core.tiles import Tile
+from histobridge.core.tiles import Tile, overlap
 
 RING_PX = 3
 """Working pixels around a stroke that count as looked at: who paints a border sees both of its sides."""
@@ -61,7 +61,7 @@ def reviewed_tiles(project: Project) -> list[ReviewedTile]:
 
 def _reviewed_of(store: LabelStore, record: ImageRecord, grid: Sequence[Tile], values: list[int]) -> list[ReviewedTile]:
     places = list(store.corrections())
-    tiles = [tile for tile in grid if any(_overlap(tile.window, place) for place in places)]
+    tiles = [tile for tile in grid if any(overlap(tile.window, place) for place in places)]
     found = [tile for tile in (_look(store, record, tile, values) for tile in tiles) if tile is not None]
     accepted = [tile for tile in found if store.history(tile.tile).accepted]
     decided = [tile for tile in found if tile.decided]
@@ -86,10 +86,6 @@ def _has_own(store: LabelStore, tile: ReviewedTile, decided: Sequence[ReviewedTi
     return bool(reviewed.any())
 
 
-def _overlap(first: Window, second: Window) -> bool:
-    return all(a.start < b.stop and b.start < a.stop for a, b in zip(first, second, strict=True))
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Lesson:
     """What one tile teaches.
@@ -112,7 +108,7 @@ class Lesson:
 
     def without(self, image_id: str, window: Window) -> "Lesson":
         """Leave out every working pixel that sees one of these native pixels (Y, X) of an image."""
-        if image_id != self.tile.image or not _overlap(window, self.tile.window):
+        if image_id != self.tile.image or not overlap(window, self.tile.window):
             return self
         hidden = tuple(
             slice(max(0, int(part.start * self.zoom) - 1 - first), max(0, int(part.stop * self.zoom) + 2 - first))
