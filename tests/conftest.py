@@ -1,6 +1,11 @@
 """Shared fixtures: no test sees the user's settings or running engine."""
 
+import os
+
 import pytest
+
+# Before torch is imported: threads of two test processes on two cores only get into each other's way.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(autouse=True)
