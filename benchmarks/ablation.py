@@ -15,18 +15,32 @@ from pathlib import Path
 
 import numpy as np
 
+from folders import read_set
 from histobridge.core.config import ProposeConfig
 from histobridge.core.runs import Run
 from histobridge.core.segment.terms.mixing_settings import CutMixSettings
 from histobridge.core.segment.terms.strong_settings import FixMatchSettings
 from histobridge.core.segment.terms.teacher_settings import MeanTeacherSettings
 from histobridge.core.segment.test_time_settings import AtTestTime
-from pairs import Pair, add_arguments, append, distinct, over_animals, read_set, read_table, stamp
+from pairs import Pair, add_arguments
+from tables import (
+    ADDED,
+    append,
+    headings,
+    measures,
+    newest,
+    over_subjects,
+    read_table,
+    score,
+    stamp,
+    subjects,
+    values,
+)
 
 TABLE = Path(__file__).parent / "results" / "ablation.csv"
 COLUMNS = [
     *("date", "commit", "machine", "preset", "pair", "arrow", "seed", "image", "subject"),
-    *("axon", "myelin", "instance_f1", "g_ratio_bias", "seconds"),
+    *("axon", "myelin", "instance_f1", "g_ratio_bias", "seconds", *ADDED),
 ]
 TUTORS = {
     "plain": {"sheath_variation": 1.0, "background_shift": 0.0},
@@ -109,38 +123,36 @@ class Ablation(Pair):
 
 
 def report(table: Path, pair: str, preset: str, seeds: list[str]) -> None:
-    """Print per arrow: mean over animals of the mean over their images, as mean over seeds and spread."""
-    newest = {(row["arrow"], row["seed"], row["image"]): row for row in read_table(table, pair=pair, preset=preset)}
-    print(f"\n{pair}, preset {preset}, newest row of each cell; mean of animals, then of seeds (lowest-highest seed);")
-    print("change of the mean against the arrow before: that of the chain, then the default recipe, `smallest-object`")
-    print(
-        f"{'arrow':19}{'axon':>7}{'myelin':>8}{'mean':>7}  {'seeds':>11}  {'change':>23}{'F1':>7}{'g bias':>8} seconds"
-    )
-    kept = {}
+    """Print per arrow: mean over subjects of the mean over their images, as mean over seeds and spread."""
+    rows = newest(read_table(table, pair=pair, preset=preset), "arrow", "seed", "image")
+    columns = list(measures(pair))
+    print(f"\n{pair}, preset {preset}, newest row of each cell; mean of {subjects(rows)}, then of seeds")
+    print("(lowest-highest seed); change of the mean against the arrow before: that of the chain, then the default")
+    print("recipe, `smallest-object`")
+    print(f"{'arrow':19}{'mean':>7}  {'seeds':>11}  {'change':>23}{headings(columns)} seconds")
+    kept: dict[str, dict[str, float]] = {}
     for arrow in ARROWS:
-        rows = [row for row in newest.values() if row["arrow"] == arrow.name and row["seed"] in seeds]
-        found = {seed: over_animals([row for row in rows if row["seed"] == seed]) for seed in distinct(rows, "seed")}
-        kept[arrow.name] = found
+        cells = {
+            seed: cell
+            for seed in seeds
+            if (cell := [row for row in rows if (row["arrow"], row["seed"]) == (arrow.name, seed)])
+        }
+        kept[arrow.name] = found = {seed: score(cell, pair) for seed, cell in cells.items()}
         missing = [seed for seed in seeds if seed not in found]
         if not found:
             print(f"{arrow.name:19}{'missing':>7}")
             continue
-        axon, myelin, f1, bias = np.mean(list(found.values()), axis=0)
-        scores = [mean(each) for each in found.values()]
         before = kept.get(arrow.before, {})
-        changes = [mean(found[seed]) - mean(before[seed]) for seed in found if seed in before]
+        changes = [found[seed] - before[seed] for seed in found if seed in before]
         change = f"{np.mean(changes):+.3f} ({min(changes):+.3f} {max(changes):+.3f})" if changes else ""
-        seconds = np.mean([float(row["seconds"]) for row in rows])
+        measured = np.mean([over_subjects(cell, columns) for cell in cells.values()], axis=0)
+        seconds = np.mean([float(row["seconds"]) for cell in cells.values() for row in cell])
+        scores = list(found.values())
         print(
-            f"{arrow.name:19}{axon:7.3f}{myelin:8.3f}{np.mean(scores):7.3f}  {min(scores):.3f}-{max(scores):.3f}"
-            f"  {change:>23}{f1:7.3f}{bias:+8.3f}{seconds:8.0f}"
+            f"{arrow.name:19}{np.mean(scores):7.3f}  {min(scores):.3f}-{max(scores):.3f}"
+            f"  {change:>23}{values(columns, measured)}{seconds:8.0f}"
             f"{'  missing: seed ' + ', '.join(missing) if missing else ''}"
         )
-
-
-def mean(measures: np.ndarray) -> float:
-    """Mean Dice of axon and myelin."""
-    return float(measures[:2].mean())
 
 
 if __name__ == "__main__":

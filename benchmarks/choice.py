@@ -22,8 +22,9 @@ from histobridge.core.job import finish
 from histobridge.core.project import Project
 from histobridge.core.runs import Run
 from histobridge.core.target_model import TargetModel
-from pairs import Pair, add_arguments, read_table
+from pairs import Pair, add_arguments
 from quality import TABLE
+from tables import newest, read_table, score
 
 ROUTES = ("tutorship", "adaptation")
 TIE = 0.005
@@ -89,15 +90,9 @@ def true_scores(table: Path, pair: str, preset: str, translator: str, seed: str)
     """True Dice of each route: newest row of each image, mean over images, then animals; missing ones left out."""
     scores = {}
     for route in (*ROUTES, "fused"):
-        rows = {
-            row["image"]: row
-            for row in read_table(table, pair=pair, preset=preset, arm=f"{route}-{translator}", seed=seed)
-        }
-        animals: dict[str, list[float]] = {}
-        for row in rows.values():
-            animals.setdefault(row["subject"], []).append((float(row["axon"]) + float(row["myelin"])) / 2)
-        if animals:
-            scores[route] = float(np.mean([np.mean(images) for images in animals.values()]))
+        rows = read_table(table, pair=pair, preset=preset, arm=f"{route}-{translator}", seed=seed)
+        if rows:
+            scores[route] = score(newest(rows, "image"), pair)
     return scores
 
 

@@ -22,8 +22,9 @@ from histobridge.core.corrections import TileEdit
 from histobridge.core.labels import LabelStore
 from histobridge.core.proposals import read_proposal
 from histobridge.core.tiles import Tile
-from pairs import Notes, Pair, add_arguments, append, read_table, stamp
+from pairs import Notes, Pair, add_arguments
 from review import regular_tiles, truths
+from tables import append, distinct, newest, read_table, score, stamp
 
 RESULTS = Path(__file__).parent / "results"
 EFFORTS = ("strokes", "clicks", "painted_pixels", "changed_pixels", "seconds")
@@ -112,14 +113,12 @@ def simulated(truth: np.ndarray, proposal: np.ndarray | None, goal: float, seed:
 
 
 def supervised(table: Path, pair: str, preset: str) -> float:
-    """Mean Dice of the supervised arm: of classes, of images, of animals, of seeds."""
-    rows = read_table(table, pair=pair, preset=preset, arm="supervised")
+    """Mean Dice of the supervised arm: of classes, of images, of subjects, of seeds."""
+    rows = newest(read_table(table, pair=pair, preset=preset, arm="supervised"), "seed", "image")
     if not rows:
         raise SystemExit(f"{table} has no arm `supervised` of {pair}, {preset}; compute it or give --bound")
-    cells = defaultdict(lambda: defaultdict(list))
-    for row in rows:
-        cells[row["seed"]][row["subject"]].append((float(row["axon"]) + float(row["myelin"])) / 2)
-    return float(np.mean([np.mean([np.mean(images) for images in animals.values()]) for animals in cells.values()]))
+    seeds = distinct(rows, "seed")
+    return float(np.mean([score([row for row in rows if row["seed"] == seed], pair) for seed in seeds]))
 
 
 def report(bench: Bench) -> None:

@@ -26,8 +26,9 @@ from histobridge.core.project import Project
 from histobridge.core.proposals import read_proposal
 from histobridge.core.runs import Run
 from histobridge.core.tiles import Tile
-from pairs import Notes, Pair, add_arguments, append, read_table, stamp
+from pairs import Notes, Pair, add_arguments
 from review import class_scores, correct, linked_copy, pool, scored_truth, truths
+from tables import append, read_table, stamp
 
 TABLE = Path(__file__).parent / "results" / "learning_curve.csv"
 COLUMNS = [

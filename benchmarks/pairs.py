@@ -1,20 +1,18 @@
-"""What benchmarks on a real pair share: data folders as projects, runs performed once, tables that grow row by row."""
+"""What benchmarks on a real pair share: data folders as projects, runs performed once, proposals scored."""
 
 import argparse
-import csv
 import json
-import os
-import platform
-import subprocess
 import time
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from folders import classes_of, read_masks, read_set, scored_classes
 from histobridge.core.config import (
     AddImagesConfig,
+    Domain,
     MatchConfig,
     ProposeConfig,
     SegmenterTraining,
@@ -22,58 +20,52 @@ from histobridge.core.config import (
     TrainTranslatorConfig,
 )
 from histobridge.core.images.stage import image_record, stage_array
+from histobridge.core.manifest import ClassSpec, Manifest
 from histobridge.core.perform import perform
 from histobridge.core.project import Project
 from histobridge.core.proposals import read_proposal
 from histobridge.core.runs import Run
 from histobridge.core.scorecard import score_image
-
-MEASURES = {
-    "axon": "dice/axon",
-    "myelin": "dice/myelin",
-    "instance_f1": "instance_f1",
-    "g_ratio_bias": "aggregate_g_ratio_bias",
-}
-"""Column of a table -> name in the scorecard."""
+from tables import measures
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser, *, one_pair: bool = True) -> None:
     """Ask for the pair, where its projects are kept, and how networks are trained."""
-    parser.add_argument("--source", type=Path, required=True)
-    parser.add_argument("--target", type=Path, required=True)
+    parser.add_argument("--source", type=Path, required=one_pair)
+    parser.add_argument("--target", type=Path, required=one_pair)
     parser.add_argument("--work", type=Path, default=Path("quality-work"), help="projects and runs are kept here")
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
     parser.add_argument("--preset", default="cpu", choices=["tiny", "cpu", "gpu"])
     parser.add_argument("--steps", type=int, default=SegmenterTraining().steps)
 
 
-def read_set(folder: Path) -> list[dict]:
-    with (folder / "index.csv").open(newline="") as stream:
-        return list(csv.DictReader(stream))
+@dataclass(frozen=True)
+class Part:
+    """Images of a data folder that go into a project, with or without their masks."""
+
+    domain: Domain
+    folder: Path
+    rows: list[dict]
+    with_masks: bool
 
 
-def read_masks(folder: Path, file: str) -> np.ndarray:
-    """Class values of one image, (Y, X) uint8."""
-    return np.array(Image.open(folder / "masks" / file))
-
-
-def make_project(path: Path, domains: dict[str, tuple[Path, bool]]) -> Project:
-    """Make a project of data folders; `domains` says of each domain its folder and whether masks go in."""
+def make_project(path: Path, classes: tuple[ClassSpec, ...], *parts: Part) -> Project:
+    """Make a project of data folders, or open it if it has been made."""
     if (path / "project.json").exists():
         return Project.open(path)
-    project = Project.create(path)
+    project = Project.create(path, classes=classes)
     run = project.create_run("add", AddImagesConfig())
-    for domain, (folder, with_masks) in domains.items():
-        for row in read_set(folder):
-            image = np.array(Image.open(folder / "images" / row["file"]))
+    for part in parts:
+        for row in part.rows:
+            image = np.array(Image.open(part.folder / "images" / row["file"]))
             record = image_record(
                 Path(row["file"]).stem,
-                domain,
+                part.domain,
                 subject=row["subject"],
                 pixel_size_um=float(row["px_um"]),
                 pixel_size_from="index.csv",
             )
-            stage_array(run, record, image, read_masks(folder, row["file"]) if with_masks else None)
+            stage_array(run, record, image, read_masks(part.folder, row["file"], classes) if part.with_masks else None)
     with project.editing("quality benchmark"):
         project.adopt(run)
     return project
@@ -132,10 +124,18 @@ class Pair:
         self.work = arguments.work / self.name.replace(">", "--")
         self.preset = f"{arguments.preset}-{arguments.steps}"
         self.target: Path = arguments.target
+        self.target_classes = scored_classes(self.name)
         self.project = make_project(
-            self.work / "pair", {"source": (arguments.source, True), "target": (arguments.target, False)}
+            self.work / "pair",
+            classes_of(self.name),
+            Part("source", arguments.source, read_set(arguments.source), with_masks=True),
+            Part("target", arguments.target, read_set(arguments.target), with_masks=False),
         )
         self.notes = Notes(self.work / f"notes-{self.preset}.json")
+
+    def truth(self, file: str) -> np.ndarray:
+        """Values of the scored classes in an image of the target, (Y, X) uint8."""
+        return read_masks(self.target, file, self.target_classes)
 
     def training(self, seed: int) -> SegmenterTraining:
         return SegmenterTraining(preset=self.arguments.preset, steps=self.arguments.steps, seed=seed)
@@ -181,56 +181,13 @@ class Pair:
     def score(self, predicted: dict, seconds: float) -> list[dict]:
         """Rows of a table for images of the target; `predicted` makes the class values of each file."""
         rows = []
+        manifest = Manifest(name=self.name, classes=self.target_classes)
         for row in read_set(self.target):
             if row["file"] in predicted:
-                truth = read_masks(self.target, row["file"])
-                card = score_image(predicted[row["file"]](), truth, self.project.manifest, float(row["px_um"]))
+                truth = self.truth(row["file"])
+                card = score_image(predicted[row["file"]](), truth, manifest, float(row["px_um"]))
                 rows.append(
-                    {name: round(card[key], 4) for name, key in MEASURES.items() if key in card}
+                    {name: round(card[key], 4) for name, key in measures(self.name).items() if key in card}
                     | {"image": row["file"], "subject": row["subject"], "seconds": round(seconds)}
                 )
         return rows
-
-
-def stamp() -> dict:
-    """What every row of a table begins with."""
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
-    return {"date": datetime.now(UTC).date().isoformat(), "commit": commit.stdout.strip(), "machine": machine()}
-
-
-def machine() -> str:
-    return f"{platform.machine()} {os.cpu_count()} cores, Python {platform.python_version()}"
-
-
-def append(table: Path, columns: list[str], rows: list[dict]) -> None:
-    table.parent.mkdir(parents=True, exist_ok=True)
-    fresh = not table.exists()
-    with table.open("a", newline="") as stream:
-        writer = csv.DictWriter(stream, columns)
-        if fresh:
-            writer.writeheader()
-        writer.writerows(rows)
-
-
-def read_table(table: Path, **wanted: str) -> list[dict]:
-    """Rows of a table that have these values; none if there is no table yet."""
-    if not table.exists():
-        return []
-    with table.open(newline="") as stream:
-        return [row for row in csv.DictReader(stream) if all(row[name] == value for name, value in wanted.items())]
-
-
-def distinct(rows: list[dict], column: str) -> list[str]:
-    return sorted({row[column] for row in rows})
-
-
-def means(rows: list[dict]) -> np.ndarray:
-    """Mean of each measure; not a number where a row lacks it."""
-    return np.mean([[float(row[name] or "nan") for name in MEASURES] for row in rows], axis=0)
-
-
-def over_animals(rows: list[dict]) -> np.ndarray:
-    """Mean of each measure over the images of an animal, then over animals."""
-    return np.mean(
-        [means([row for row in rows if row["subject"] == name]) for name in distinct(rows, "subject")], axis=0
-    )

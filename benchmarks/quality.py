@@ -1,25 +1,49 @@
-"""Dice, instance F1 and g-ratio of every route on a real pair; target masks score and do nothing else.
+"""Dice, instance F1 and g-ratio of every route on real pairs; target masks score and do nothing else.
 
+    python benchmarks/quality.py --data ../shared/data
     python benchmarks/quality.py --source ../shared/data/myelin-tem-mouse --target ../shared/data/myelin-sem-rat
+    python benchmarks/quality.py --report
 
-A data folder holds `images/`, `masks/` (uint8 label maps of the same names) and `index.csv` (file, px_um, subject).
-Each cell (arm, seed) is kept in the work folder; a run that was stopped goes on where it was. `--cells` names the arms
-to compute, `--seeds` the seeds. New results are appended to `benchmarks/results/quality.csv`.
+The first computes all standard pairs in both directions, the second one pair, the third nothing: it prints what the
+table has of all of them. A data folder holds `images/`, `masks/` (uint8 label maps of the same names) and `index.csv`
+(file, px_um, subject); what its masks mean is in `folders.py`. Each cell (pair, arm, seed) is kept in the work folder;
+a run that was stopped goes on where it was. `--pairs` names some of the standard pairs, `--cells` the arms, `--seeds`
+the seeds. New results are appended to `benchmarks/results/quality.csv`.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from folders import PAIRS, is_block, read_set, training_rows
 from histobridge.core.config import TrainSegmenterConfig
+from histobridge.core.images.working import WorkingImage, zoom_of
+from histobridge.core.manifest import ImageRecord
 from histobridge.core.matching import load_matching
-from pairs import Pair, add_arguments, append, distinct, make_project, means, over_animals, read_table, stamp
+from histobridge.core.project import Project
+from histobridge.core.scale import reference_class
+from pairs import Pair, Part, add_arguments, make_project
+from tables import (
+    ADDED,
+    append,
+    distinct,
+    headings,
+    measures,
+    newest,
+    over_subjects,
+    read_table,
+    score,
+    stamp,
+    subjects,
+    values,
+)
 
 TABLE = Path(__file__).parent / "results" / "quality.csv"
 COLUMNS = [
     *("date", "commit", "machine", "preset", "pair", "arm", "seed", "image", "subject"),
-    *("axon", "myelin", "seconds", "target_working_um", "instance_f1", "g_ratio_bias"),
+    *("axon", "myelin", "seconds", "target_working_um", "instance_f1", "g_ratio_bias", *ADDED),
 ]
 ARMS = (
     "source-only",
@@ -33,30 +57,43 @@ ARMS = (
 )
 
 
-def main() -> None:
-    arguments = parse()
-    bench = Bench(arguments)
-    for seed in arguments.seeds:
-        for arm in arguments.cells:
-            if not bench.notes.done(arm, seed):
-                bench.compute(arm, seed)
-    report(arguments.table, bench.name, bench.preset)
+def main(words: Sequence[str] | None = None) -> None:
+    arguments = parse(words)
+    for seed in [] if arguments.report else arguments.seeds:
+        for source, target in arguments.folders:
+            bench = Bench(argparse.Namespace(**vars(arguments) | {"source": source, "target": target}))
+            for arm in arguments.cells:
+                if not bench.notes.done(arm, seed):
+                    bench.compute(arm, seed)
+    preset, seeds = f"{arguments.preset}-{arguments.steps}", [str(seed) for seed in arguments.seeds]
+    pairs = [f"{source.name}>{target.name}" for source, target in arguments.folders]
+    if arguments.report:
+        pairs = list(dict.fromkeys([*PAIRS, *distinct(read_table(arguments.table, preset=preset), "pair")]))
+    missing = [cell for pair in pairs for cell in report(arguments.table, pair, preset, seeds)]
+    print(f"\n{len(missing)} of {len(pairs) * len(ARMS) * len(seeds)} cells (pair, arm, seed) are missing")
 
 
-def parse() -> argparse.Namespace:
+def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_arguments(parser)
+    add_arguments(parser, one_pair=False)
+    parser.add_argument("--data", type=Path, help="where the folders of the standard pairs are")
+    parser.add_argument("--pairs", nargs="*", default=list(PAIRS), choices=PAIRS, help="in quotes: 'source>target'")
     parser.add_argument("--cells", nargs="*", default=list(ARMS), choices=ARMS)
+    parser.add_argument("--report", action="store_true", help="compute nothing, print what the table has of all pairs")
     parser.add_argument("--table", type=Path, default=TABLE)
-    return parser.parse_args()
+    arguments = parser.parse_args(words)
+    arguments.folders = []
+    if arguments.data:
+        arguments.folders = [tuple(arguments.data / name for name in pair.split(">")) for pair in arguments.pairs]
+    elif arguments.source and arguments.target:
+        arguments.folders = [(arguments.source, arguments.target)]
+    elif not arguments.report:
+        parser.error("give --data for the standard pairs, or --source and --target, or --report")
+    return arguments
 
 
 class Bench(Pair):
     """The cells of one pair: what is done, and how the rest is computed."""
-
-    def __init__(self, arguments: argparse.Namespace):
-        super().__init__(arguments)
-        self.bound = make_project(self.work / "bound", {"source": (arguments.target, True)})
 
     def compute(self, arm: str, seed: int) -> None:
         rows = self.supervised(seed) if arm == "supervised" else self.route(arm, seed)
@@ -73,62 +110,91 @@ class Bench(Pair):
         return [row | {"target_working_um": round(matching.target_working_um, 5)} for row in rows]
 
     def supervised(self, seed: int) -> list[dict]:
-        """Train on the labels of all other animals of the target, predict each animal."""
-        from histobridge.core.images.working import WorkingImage, zoom_of
+        """Train on the labels of all other subjects of the target, predict each subject."""
         from histobridge.core.segment.model import Segmenter
-        from histobridge.core.segment.predict import TiledPrediction
-        from histobridge.core.specks import Specks
-        from histobridge.core.target_model import NativePrediction
 
         rows = []
-        subjects = sorted({record.subject for record in self.bound.images()})
-        for subject in subjects:
-            others = tuple(name for name in subjects if name != subject)
+        for subject in distinct(read_set(self.target), "subject"):
+            bound, others = self.bound(subject)
             config = TrainSegmenterConfig(subjects=others, training=self.training(seed))
-            run, seconds = self.notes.run(self.bound, f"supervised-{subject}-{seed}", "train-segmenter", config)
+            run, seconds = self.notes.run(bound, f"supervised-{subject}-{seed}", "train-segmenter", config)
             segmenter = Segmenter.load(run.path)
-            predicted = {}
-            for record in self.bound.images():
-                if record.subject == subject:
-                    image = WorkingImage(self.bound.pixels(record.id), zoom_of(record, segmenter.card.working_um))
-                    tiled = TiledPrediction(
-                        lambda tensor, net=segmenter: net.probabilities(tensor, flips=True), image.read, image.shape
-                    )
-                    values = segmenter.card.values
-                    specks = Specks.of(values.index(1) + 1, segmenter.card.object_diameter_px)
-                    native = NativePrediction(tiled, image, values, (True,) * len(values), specks)
-                    whole = (slice(0, record.shape[0]), slice(0, record.shape[1]))
-                    predicted[f"{record.id}.png"] = lambda native=native, whole=whole: native.labels(whole)[0]
+            predicted = {
+                f"{record.id}.png": lambda record=record, bound=bound, net=segmenter: predict(bound, record, net)
+                for record in bound.images()
+                if record.subject == subject
+            }
             scored = self.score(predicted, seconds)
             rows += [row | {"target_working_um": round(segmenter.card.working_um, 5)} for row in scored]
         return rows
 
+    def bound(self, held_out: str) -> tuple[Project, tuple[str, ...]]:
+        """A project whose source is the labelled target, and which subjects train where one is held out.
 
-def report(table: Path, pair: str, preset: str) -> None:
-    """Print per arm: mean over animals of the mean over their images, as mean over seeds and spread."""
-    newest = {}
-    for row in read_table(table, pair=pair):
-        if row["preset"].startswith(preset):
-            newest[row["arm"], row["seed"], row["image"]] = row
-    print(f"\n{pair}, preset {preset}, newest row of each cell; mean of animals, then of seeds (lowest-highest seed)")
-    print(
-        f"{'arm':22}{'axon':>7}{'myelin':>8}{'mean':>7}  {'seeds':>15}{'F1':>7}{'g bias':>8}  lowest animal   seconds"
-    )
+        Animals share one project. A held-out block has its own, without the slices next to it.
+        """
+        rows = read_set(self.target)
+        training = training_rows(rows, held_out)
+        others = tuple(distinct(training, "subject"))
+        if not is_block(held_out):
+            whole = Part("source", self.target, rows, with_masks=True)
+            return make_project(self.work / "bound", self.target_classes, whole), others
+        held = [row for row in rows if row["subject"] == held_out]
+        parts = (Part("source", self.target, rows, masks) for rows, masks in ((training, True), (held, False)))
+        return make_project(self.work / f"bound-{held_out}", self.target_classes, *parts), others
+
+
+def predict(project: Project, record: ImageRecord, segmenter) -> np.ndarray:
+    """Class values that a segmenter sees in an image, (Y, X) uint8."""
+    from histobridge.core.segment.predict import TiledPrediction
+    from histobridge.core.specks import Specks
+    from histobridge.core.target_model import NativePrediction
+
+    image = WorkingImage(project.pixels(record.id), zoom_of(record, segmenter.card.working_um))
+    tiled = TiledPrediction(lambda tensor: segmenter.probabilities(tensor, flips=True), image.read, image.shape)
+    known = segmenter.card.values
+    objects = known.index(reference_class(project.manifest, "source").value) + 1
+    specks = Specks.of(objects, segmenter.card.object_diameter_px)
+    native = NativePrediction(tiled, image, known, (True,) * len(known), specks)
+    return native.labels((slice(0, record.shape[0]), slice(0, record.shape[1])))[0]
+
+
+def report(table: Path, pair: str, preset: str, seeds: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Print per arm: mean over subjects of the mean over their images, as mean over seeds and spread.
+
+    Returns the missing cells (pair, arm, seed).
+    """
+    rows = newest(read_table(table, pair=pair, preset=preset), "arm", "seed", "image")
+    columns = list(measures(pair))
+    print(f"\n{pair}, preset {preset}, newest row of each cell;")
+    print(f"mean of {subjects(rows)}, then of seeds (lowest-highest seed)")
+    print(f"{'arm':22}{'mean':>7}  {'seeds':>11}{headings(columns)}  {'lowest subject':22}seconds")
+    missing = []
     for arm in ARMS:
-        rows = [row for row in newest.values() if row["arm"] == arm]
-        if not rows:
-            print(f"{arm:22}{'missing':>7}")
-            continue
-        animals = {name: means([row for row in rows if row["subject"] == name]) for name in distinct(rows, "subject")}
-        seeds = [over_animals([row for row in rows if row["seed"] == seed]) for seed in distinct(rows, "seed")]
-        axon, myelin, f1, bias = np.mean(seeds, axis=0)
-        both = [(each[0] + each[1]) / 2 for each in seeds]
-        lowest = min(animals, key=lambda name: sum(animals[name][:2]))
-        seconds = np.mean([float(row["seconds"]) for row in rows])
-        print(
-            f"{arm:22}{axon:7.3f}{myelin:8.3f}{np.mean(both):7.3f}  {f'{min(both):.3f}-{max(both):.3f}':>15}"
-            f"{f1:7.3f}{bias:+8.3f}  {lowest} {sum(animals[lowest][:2]) / 2:.3f} {seconds:9.0f}"
-        )
+        cells = {
+            seed: cell for seed in seeds if (cell := [row for row in rows if (row["arm"], row["seed"]) == (arm, seed)])
+        }
+        lacking = [seed for seed in seeds if seed not in cells]
+        missing += [(pair, arm, seed) for seed in lacking]
+        told = f"  missing: seed {', '.join(lacking)}" if lacking else ""
+        print(f"{arm:22}{line(cells, pair, columns) if cells else 'missing':>7}{told if cells else ''}")
+    return missing
+
+
+def line(cells: dict[str, list[dict]], pair: str, columns: Sequence[str]) -> str:
+    """Means of one arm, whose cells are rows of images by seed."""
+    rows = [row for cell in cells.values() for row in cell]
+    scores = [score(cell, pair) for cell in cells.values()]
+    measured = np.mean([over_subjects(cell, columns) for cell in cells.values()], axis=0)
+    by_subject = {
+        name: score([row for row in rows if row["subject"] == name], pair) for name in distinct(rows, "subject")
+    }
+    lowest = min(by_subject, key=by_subject.__getitem__)
+    seconds = np.mean([float(row["seconds"]) for row in rows])
+    return (
+        f"{np.mean(scores):7.3f}  {min(scores):.3f}-{max(scores):.3f}{values(columns, measured)}"
+        f"  {f'{lowest} {by_subject[lowest]:.3f}':22}{seconds:7.0f}"
+    )
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from folders import read_set
 from histobridge.core.annotator import AnnotatorConfig, Effort, correct_tile
 from histobridge.core.corrections import TileEdit
 from histobridge.core.files import read_json, write_json
@@ -16,7 +17,7 @@ from histobridge.core.project import Project
 from histobridge.core.proposals import read_proposal
 from histobridge.core.runs import Run
 from histobridge.core.tiles import Tile, tile_grid
-from pairs import Pair, read_masks, read_set
+from pairs import Pair
 
 MOST_SHARED = 0.5
 """A tile of which an earlier one shows more than this share is left out."""
@@ -48,7 +49,7 @@ def _shared(tile: Tile, other: Tile) -> float:
 
 def truths(pair: Pair) -> dict[str, np.ndarray]:
     """Class values of each target image, by its id; they stand for the annotator's knowledge, and score."""
-    return {Path(row["file"]).stem: read_masks(pair.target, row["file"]) for row in read_set(pair.target)}
+    return {Path(row["file"]).stem: pair.truth(row["file"]) for row in read_set(pair.target)}
 
 
 def scored_truth(truth: np.ndarray, tiles: list[Tile]) -> np.ndarray:
@@ -62,7 +63,7 @@ def scored_truth(truth: np.ndarray, tiles: list[Tile]) -> np.ndarray:
 
 def class_scores(pair: Pair, predicted: np.ndarray, truth: np.ndarray) -> Iterator[tuple[str, float]]:
     """Dice of each class of the target."""
-    for spec in pair.project.classes_of("target"):
+    for spec in pair.target_classes:
         yield spec.name, round(dice(predicted, truth, spec.value, ignore=IGNORE), 5)
 
 

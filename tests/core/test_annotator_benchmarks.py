@@ -83,10 +83,11 @@ def test_effort_runs_through_and_goes_on_where_it_was(benchmark, pair, tmp_path,
     assert re.search(r"changed_pixels +[\d.]+ +[\d.]+ +-?[\d.]+%", capsys.readouterr().out)
 
 
-def test_the_bound_is_the_mean_of_classes_images_animals_and_seeds(benchmark, tmp_path):
+def test_the_bound_is_the_mean_of_classes_newest_images_animals_and_seeds(benchmark, tmp_path):
     table = tmp_path / "quality.csv"
-    lines = ["pair,preset,arm,seed,subject,axon,myelin"]
-    lines += [f"p,cpu,supervised,0,{subject},{value},{value}" for subject, value in (("a", 1), ("b", 0.5), ("b", 0))]
+    lines = ["pair,preset,arm,seed,subject,image,axon,myelin"]
+    images = (("a", 1, 0.2), ("a", 1, 1), ("b", 2, 0.5), ("b", 3, 0))
+    lines += [f"p,cpu,supervised,0,{subject},{image},{value},{value}" for subject, image, value in images]
     table.write_text("\n".join(lines) + "\n")
     assert benchmark("effort").supervised(table, "p", "cpu") == pytest.approx((1 + 0.25) / 2)
     with pytest.raises(SystemExit, match="--bound"):

@@ -1,0 +1,196 @@
+"""The benchmark of quality: classes of a pair, blocks of one volume, tables that have grown, cells that are missing."""
+
+import csv
+import importlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from histobridge.core.project import Project
+from histobridge.core.synthetic import two_modalities
+
+MITO = "em-sstem-drosophila-vnc>em-sbem-mito"
+MYELIN = "myelin-tem-mouse>myelin-sem-rat"
+
+
+@pytest.fixture
+def benchmark(monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
+    return importlib.import_module
+
+
+def write_set(folder, images, masks, pixel_size_um, subjects):
+    for kind in ("images", "masks"):
+        (folder / kind).mkdir(parents=True)
+    with (folder / "index.csv").open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["file", "px_um", "subject"])
+        for number, (image, mask, subject) in enumerate(zip(images, masks, subjects, strict=True)):
+            file = f"{folder.name[:7]}{number}.png"
+            Image.fromarray(image).save(folder / "images" / file)
+            Image.fromarray(mask).save(folder / "masks" / file)
+            writer.writerow([file, pixel_size_um, subject])
+
+
+def write_index(folder, subjects):
+    folder.mkdir()
+    lines = ["file,px_um,subject", *(f"{number}.png,1,{subject}" for number, subject in enumerate(subjects))]
+    (folder / "index.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def read(table):
+    with table.open(newline="") as stream:
+        return list(csv.reader(stream))
+
+
+@pytest.fixture
+def words(tmp_path):
+    """Options for a tiny volume in two modalities: fibres stand for mitochondria in membranes."""
+    import torch
+
+    torch.set_num_threads(1)
+    for domain, name, count in (("source", "em-sstem-drosophila-vnc", 3), ("target", "em-sbem-mito", 5)):
+        fields = [each for each in two_modalities(count, 144, seed=0) if each.domain == domain]
+        values = np.array([0, 2, 1] if domain == "source" else [0, 2, 0], np.uint8)
+        masks = [values[each.classes] for each in fields]
+        if domain == "source":
+            for mask in masks:
+                mask[:6, :6], mask[:6, 6:12] = 3, 4
+        sizes = fields[0].pixel_size_um
+        write_set(tmp_path / name, [each.image for each in fields], masks, sizes, [""] * count)
+    paths = {"data": ".", "work": "work", "table": "table.csv"}
+    options = [word for name, path in paths.items() for word in (f"--{name}", str(tmp_path / path))]
+    return [*options, "--pairs", MITO, "--preset", "tiny", "--steps", "20", "--seeds", "0"]
+
+
+def test_a_volume_is_scored_by_blocks_on_the_classes_both_have_and_goes_on_where_it_was(
+    benchmark, words, tmp_path, capsys
+):
+    quality = benchmark("quality")
+    quality.main([*words, "--cells", "source-only", "supervised"])
+    header, *rows = read(tmp_path / "table.csv")
+    assert header == quality.COLUMNS
+    rows = [dict(zip(header, row, strict=True)) for row in rows]
+    assert [row["arm"] for row in rows] == ["source-only"] * 5 + ["supervised"] * 5
+    assert [row["subject"] for row in rows[5:]] == ["block1", "block1", "block2", "block2", "block3"]
+    assert all(0 <= float(row["mitochondrion"]) <= 1 and 0 <= float(row["instance_f1"]) <= 1 for row in rows)
+    assert {(row["axon"], row["myelin"], row["g_ratio_bias"]) for row in rows} == {("", "", "")}
+    bound = Project.open(tmp_path / "work" / MITO.replace(">", "--") / "bound-block2")
+    assert {record.id: record.has_masks for record in bound.images()} == {
+        **{"em-sbem0": True, "em-sbem2": False, "em-sbem3": False}
+    }, "slices 1 and 4 lie next to the block that is held out"
+    said = capsys.readouterr().out
+    assert "optimistic" in said
+    assert "6 of 8 cells" in said
+    before = read(tmp_path / "table.csv")
+    quality.main([*words, "--cells", "source-only", "supervised"])
+    assert read(tmp_path / "table.csv") == before
+
+
+def test_slices_without_subject_come_in_blocks_and_a_gap_keeps_neighbours_from_training(benchmark, tmp_path):
+    folders = benchmark("folders")
+    rows = folders.read_set(write_index(tmp_path / "volume", [""] * 10))
+    assert [row["subject"] for row in rows] == ["block1"] * 4 + ["block2"] * 3 + ["block3"] * 3
+    trained = {
+        name: [int(row["file"][0]) for row in folders.training_rows(rows, name)]
+        for name in ("block1", "block2", "block3")
+    }
+    assert trained == {"block1": [5, 6, 7, 8, 9], "block2": [0, 1, 2, 8, 9], "block3": [0, 1, 2, 3, 4, 5]}
+
+
+def test_animals_stay_as_they_are_and_neighbours_in_the_index_train(benchmark, tmp_path):
+    folders = benchmark("folders")
+    rows = folders.read_set(write_index(tmp_path / "animals", ["rat1", "rat1", "rat2"]))
+    assert [row["subject"] for row in rows] == ["rat1", "rat1", "rat2"]
+    assert [row["file"] for row in folders.training_rows(rows, "rat2")] == ["0.png", "1.png"]
+
+
+@pytest.mark.parametrize(
+    ("pair", "known", "scored"),
+    [
+        (MITO, ["membrane", "mitochondrion", "glia", "synapse"], ["mitochondrion"]),
+        ("em-sbem-mito>em-sstem-drosophila-vnc", ["mitochondrion"], ["mitochondrion"]),
+        (MYELIN, ["axon", "myelin"], ["axon", "myelin"]),
+    ],
+)
+def test_a_pair_has_the_classes_of_its_source_and_is_scored_on_those_both_have(benchmark, pair, known, scored):
+    folders, tables = benchmark("folders"), benchmark("tables")
+    assert [spec.name for spec in folders.classes_of(pair)] == known
+    assert [spec.name for spec in folders.scored_classes(pair)] == scored
+    assert list(tables.measures(pair))[: len(scored)] == scored
+    assert ("g_ratio_bias" in tables.measures(pair)) == (pair == MYELIN)
+
+
+def test_classes_that_are_not_asked_for_are_background_and_unlabelled_stays(benchmark, tmp_path):
+    folders = benchmark("folders")
+    mask = np.array([[0, 1, 2], [3, 4, 255]], np.uint8)
+    folder = tmp_path / "em-sstem-drosophila-vnc"
+    write_set(folder, [mask], [mask], 1, [""])
+    read_back = folders.read_masks(folder, "em-sste0.png", folders.scored_classes(MITO))
+    assert read_back.tolist() == [[0, 0, 2], [0, 0, 255]]
+    assert folders.read_masks(folder, "em-sste0.png", folders.classes_of(MITO)).tolist() == mask.tolist()
+
+
+def test_a_table_that_began_with_fewer_columns_keeps_them_and_is_read_whole(benchmark, tmp_path):
+    tables = benchmark("tables")
+    table = tmp_path / "table.csv"
+    table.write_text("pair,axon,seconds\np,0.5,3\nq\n")
+    tables.append(table, ["pair", "axon", "seconds", "mitochondrion"], [{"pair": "m", "mitochondrion": 0.25}])
+    assert read(table) == [["pair", "axon", "seconds"], ["p", "0.5", "3"], ["q"], ["m", "", "", "0.25"]]
+    rows = tables.read_table(table)
+    assert [(row["pair"], row["axon"], row["mitochondrion"]) for row in rows] == [
+        *(("p", "0.5", ""), ("q", "", ""), ("m", "", "0.25"))
+    ]
+    assert tables.read_table(table, pair="q") == rows[1:2]
+    with pytest.raises(SystemExit, match="--table"):
+        tables.append(table, ["axon", "pair"], [])
+    assert tables.read_table(tmp_path / "none.csv") == []
+
+
+def test_the_report_computes_nothing_and_shows_all_pairs_with_what_is_missing(benchmark, tmp_path, capsys):
+    quality, table = benchmark("quality"), tmp_path / "table.csv"
+    old = quality.COLUMNS[:-1]
+    cells = [
+        (MYELIN, "supervised", 0, "a", 0.2),
+        (MYELIN, "supervised", 0, "b", 0.4),
+        (MYELIN, "supervised", 1, "b", 1),
+    ]
+    with table.open("w", newline="") as stream:
+        csv.writer(stream).writerow(old)
+        for pair, arm, seed, image, dice in cells:
+            row = {"pair": pair, "preset": "tiny-20", "arm": arm, "seed": seed, "image": image, "subject": image}
+            writer = csv.DictWriter(stream, old[: old.index("instance_f1")])
+            writer.writerow(row | {"axon": dice, "myelin": dice / 2, "seconds": 7})
+    columns = ["mitochondrion", "instance_f1", "image", "subject", "seconds"]
+    blocks = [
+        *((0.9, 0.5, "z1", "block1", 5), (0.1, 0.5, "z1", "block1", 5)),
+        *((0.3, 0.5, "z2", "block1", 5), (0.6, 0.5, "z3", "block2", 5)),
+    ]
+    common = {"pair": MITO, "preset": "tiny-20", "arm": "source-only", "seed": 0}
+    benchmark("tables").append(
+        table, quality.COLUMNS, [common | dict(zip(columns, row, strict=True)) for row in blocks]
+    )
+    quality.main(["--report", "--table", str(table), "--preset", "tiny", "--steps", "20", "--seeds", "0", "1", "2"])
+    said = capsys.readouterr().out
+    of = {part.split(",")[0].strip(): part for part in said.strip().split("\n\n")}
+    assert set(quality.PAIRS) <= set(of)
+    lines = {line.split()[0]: line.split() for line in of[MITO].splitlines()}
+    assert lines["source-only"][:4] == ["source-only", "0.400", "0.400-0.400", "0.400"], "block1 0.2, block2 0.6"
+    assert lines["source-only"][4:] == ["0.500", "block1", "0.200", "5", "missing:", "seed", "1,", "2"]
+    assert lines["supervised"] == ["supervised", "missing"]
+    assert "optimistic" in of[MITO]
+    assert "optimistic" not in of[MYELIN]
+    lines = {line.split()[0]: line.split() for line in of[MYELIN].splitlines()}
+    assert lines["supervised"][1:5] == ["0.488", "0.225-0.750", "0.650", "0.325"]
+    assert lines["supervised"][5:7] == ["-", "-"], "rows of that time have neither F1 nor g-ratio"
+    assert lines["supervised"][-3:] == ["missing:", "seed", "2"]
+    assert "93 of 96 cells (pair, arm, seed) are missing" in said
+
+
+def test_what_to_compute_has_to_be_said(benchmark, capsys):
+    with pytest.raises(SystemExit):
+        benchmark("quality").main([])
+    assert "--report" in capsys.readouterr().err
