@@ -24,7 +24,7 @@ from histobridge.core.proposals import read_proposal
 from histobridge.core.tiles import Tile
 from pairs import Notes, Pair, add_arguments
 from review import regular_tiles, truths
-from tables import append, distinct, newest, read_table, score, stamp
+from tables import append, distinct, newest, read_table, score, stamp, subjects
 
 RESULTS = Path(__file__).parent / "results"
 EFFORTS = ("strokes", "clicks", "painted_pixels", "changed_pixels", "seconds")
@@ -131,6 +131,7 @@ def report(bench: Bench) -> None:
         and int(row["seed"]) in bench.arguments.seeds
     ]
     print(f"\n{bench.name}, {bench.arguments.arm}, {bench.preset}, tiles of {bench.arguments.tile} px; all simulated")
+    print(f"tiles of {subjects(rows)}")
     for share in SHARES:
         tiles = defaultdict(dict)
         for row in rows:

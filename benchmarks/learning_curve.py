@@ -28,7 +28,7 @@ from histobridge.core.runs import Run
 from histobridge.core.tiles import Tile
 from pairs import Notes, Pair, add_arguments
 from review import class_scores, correct, linked_copy, pool, scored_truth, truths
-from tables import append, read_table, stamp
+from tables import append, read_table, stamp, subjects
 
 TABLE = Path(__file__).parent / "results" / "learning_curve.csv"
 COLUMNS = [
@@ -186,7 +186,7 @@ def report(curve: Curve) -> None:
     seeds, levels = [str(seed) for seed in curve.arguments.seeds], sorted(set(curve.arguments.levels) - {0})
     start = mean_and_interval([scores[key] for seed in seeds if (key := ("none", seed, 0)) in scores])
     print(f"\n{curve.name}, {curve.arm}, {curve.preset} steps, tiles of {curve.tile_px} px, seeds {' '.join(seeds)}")
-    print("mean Dice of classes, images, animals; mean of seeds and 95 % interval; reviewed tiles are never scored")
+    print(f"mean Dice of classes, images, {subjects(rows)}; mean of seeds, 95 % interval; reviewed tiles never scored")
     print(f"no tile reviewed: {start}")
     print(f"{'':24}" + "".join(f"{tiles:>18}" for tiles in levels))
     for order in curve.arguments.orders:
