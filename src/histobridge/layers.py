@@ -1,4 +1,4 @@
-"""Project arrays <-> napari layers: the only file that writes to the viewer, and it touches only its own layers."""
+"""Project arrays <-> napari layers: writes to the viewer, together with `flip`, and touches only its own layers."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histobridge.core.manifest import ClassSpec
+from histobridge.flip import Flip
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels, Layer, Shapes
@@ -19,6 +20,8 @@ BRUSHES = (1, 2, 3, 5, 7, 10, 14, 20, 28, 40, 56, 80)
 
 class Canvas:
     """Our few layers in a viewer: ``image``, ``labels`` and, while a size is measured, ``typical object``.
+
+    While models are compared, `flip` holds theirs.
 
     Layers are known by identity, never by name, so a layer of the user's with the same name stays hers.
 
@@ -33,6 +36,8 @@ class Canvas:
         self.image: Image | None = None
         self.labels: Labels | None = None
         self.ruler: Shapes | None = None
+        self.flip = Flip(self._viewer)
+        self._hidden: list[Labels] = []
         self._shown: object = None
         self._erase_before = ""
 
@@ -215,9 +220,11 @@ class Canvas:
             layer.mode, self._erase_before = self._erase_before, ""
 
     def hide_labels(self, on: bool) -> None:
-        """Hide the labels, or show them again."""
-        if self.labels is not None:
-            self.labels.visible = not on
+        """Hide the labels, or those laid over them, or show them again."""
+        if on:
+            self._hidden = [layer for layer in (self.labels, *self.flip.layers) if layer is not None and layer.visible]
+        for layer in self._hidden:
+            layer.visible = not on
 
     def bind(self, presses: Mapping[str, Callable[[], object]], holds: Mapping[str, Callable[[bool], object]]) -> None:
         """Give our labels layer its own keys; those of all other layers stay napari's."""
@@ -247,13 +254,17 @@ class Canvas:
         """Return the user's labels layers, bottom first."""
         from napari.layers import Labels
 
-        return [layer for layer in self._viewer.layers if isinstance(layer, Labels) and layer is not self.labels]
+        ours = (self.labels, *self.flip.layers)
+        labels = (layer for layer in self._viewer.layers if isinstance(layer, Labels))
+        return [layer for layer in labels if all(layer is not known for known in ours)]
 
     # -- remove ----------------------------------------------------------------------------------------------------
 
     def remove(self, name: str) -> None:
         """Take one of our layers (``image``, ``labels``, ``ruler``) out of the viewer."""
         layer = getattr(self, name)
+        if name == "labels":
+            self.flip.remove()
         if self._alive(layer):
             self._viewer.layers.remove(layer)
         setattr(self, name, None)

@@ -41,7 +41,7 @@ def test_classes_and_confidence_of_every_target_image_lie_on_its_pixels(sample_l
         assert classes.shape == confidence.shape == (192, 192)
         assert classes.dtype == confidence.dtype == np.uint8
         assert set(np.unique(classes)) == {0, 1, 2}
-        assert confidence.min() >= 84  # a third: the surest of three classes
+        assert (confidence >= 84).mean() > 0.99  # a third: the surest of three classes; specks go to the second
         assert confidence.max() > 230
 
 
@@ -77,7 +77,7 @@ def test_the_summary_says_how_much_of_each_class_there_is(sample_loop):
 @pytest.mark.parametrize("route", ["adapted", "tutored"])
 def test_proposed_block_by_block_is_as_proposed_whole(loop, monkeypatch, route):
     run, image_id = loop.project.run(getattr(loop, route)), loop.targets[1]
-    whole = TargetModel.load(loop.project, run.path).prediction(image_id, flips=False).labels(loop.whole)
+    whole = TargetModel.load(loop.project, run.path).prediction(image_id, flips=True).labels(loop.whole)
     monkeypatch.setattr(proposals, "BLOCK", 56)
     with loop.project.editing():
         loop.project.pin("target_segmenter", run.id)
@@ -97,17 +97,17 @@ def test_an_image_larger_than_a_tile_is_predicted_without_seams(learned_elsewher
     model = TargetModel.load(project, run.path)
     assert np.array_equal(
         read_proposal(project, run.id, "large", everything)[0],
-        model.prediction("large", flips=False).labels(everything)[0],
+        model.prediction("large", flips=True).labels(everything)[0],
     )
 
 
 def test_flips_are_averaged(loop):
     image_id = loop.targets[0]
-    flipped = loop.run("propose", ProposeConfig(route="adaptation", images=(image_id,), flips=True))
+    plain = loop.run("propose", ProposeConfig(route="adaptation", images=(image_id,), flips=False))
     assert not np.array_equal(
-        contents(loop, flipped, image_id)[1], read_proposal(loop.project, loop.adapted, image_id, loop.whole)[1]
+        contents(loop, plain, image_id)[1], read_proposal(loop.project, loop.adapted, image_id, loop.whole)[1]
     )
-    assert loop.score(flipped, image_id) > loop.score(loop.adapted, image_id) - 0.05
+    assert loop.score(loop.adapted, image_id) > loop.score(plain, image_id) - 0.05
 
 
 def test_only_the_images_asked_for(loop):

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QPushButton
 from histobridge.core.project import Project
 from histobridge.core.proposals import read_proposal
 from histobridge.core.states import ACCEPTED, CORRECTED
+from histobridge.widgets.routes import MEASURES
 
 CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
 LINE = np.s_[40, 50:110]
@@ -45,10 +46,13 @@ def learn_and_match(window, ended):
 def propose(window, ended):
     click(window.step_bar.buttons["labels"])
     page = window.page("labels")
+    page.form.set(reverse_steps=20)
     page.form.nested["training"].set(preset="tiny", steps=60)
     click(page.start_button)
     run = ended(window, "propose").run
-    assert "tutorship with Instant" in page.result.text()
+    assert "with Instant" in page.result.text()
+    assert page.chosen.text().startswith("Chosen for you: ")
+    assert [row[0] for row in page.evidence.rows()][1:] == list(MEASURES.values())
     return run
 
 

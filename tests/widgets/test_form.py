@@ -73,7 +73,7 @@ def test_nested_configs_are_edited_in_their_own_group(qtbot):
     form = ConfigForm(configs.ProposeConfig(), main=("route",))
     qtbot.addWidget(form)
     form.nested["training"].set(steps=7, preset="tiny")
-    form.editors["route"].radios["adaptation"].click()
+    form.set(route="adaptation")
     config = form.config()
     assert (config.training.steps, config.training.preset, config.route) == (7, "tiny", "adaptation")
 

@@ -111,7 +111,7 @@ def test_instant_needs_no_training_and_goes_on_to_labels(make_window, sample, ma
     assert window.step_bar.current == "labels"
     window.page("labels").start_button.click()
     ((verb, config),) = submitted(window, engine)
-    assert (verb, config["translator"], config["route"]) == ("propose", "instant", "tutorship")
+    assert (verb, config["translator"], config["route"]) == ("propose", "instant", "auto")
 
 
 def test_labels_offers_trained_translators_first(make_window, sample, matched, ended):
@@ -126,8 +126,10 @@ def test_labels_offers_trained_translators_first(make_window, sample, matched, e
 def test_the_cost_is_marked_as_an_estimate_and_learns_from_the_last_time(make_window, sample, matched, ended):
     config = ProposeConfig()
     ended("propose", config, started=1000.0, updated=1000.0 + config.training.steps)
+    ended("propose", ProposeConfig(route="adaptation"), started=1000.0, updated=1001.0)
     _, window = make_window(sample)
     window.go("labels")
+    window.page("labels").routes.choose("tutorship")
     assert window.page("labels").cost.text() == "≈ 15 min (estimate, from the last time)"
 
 
@@ -158,7 +160,7 @@ def test_fine_tuning_is_offered_once_there_is_a_proposal(make_window, sample, en
     window.session.poll()
     page.refresh()
     page.start_button.click()
-    assert [verb for verb, _ in submitted(window, engine)] == ["finetune"]
+    assert [verb for verb, _ in submitted(window, engine)] == ["rank", "finetune"]
 
 
 def test_export_says_what_was_read_back(make_window, sample, ended, engine):

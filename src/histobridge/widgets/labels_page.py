@@ -4,10 +4,18 @@ from typing import Any
 
 from qtpy.QtWidgets import QComboBox, QLabel
 
+from histobridge.core.choice import Choice, read_choice
 from histobridge.core.config import ProposeConfig
-from histobridge.widgets.cost import estimate
-from histobridge.widgets.form import ConfigForm
-from histobridge.widgets.page import Note, Page, button, heading, row
+from histobridge.core.errors import ProjectError
+from histobridge.core.runs import Run
+from histobridge.widgets.cost import estimate, steps_of
+from histobridge.widgets.form import ConfigForm, Fold
+from histobridge.widgets.models import ROUTES, proposals_of
+from histobridge.widgets.page import ERROR_STYLE, Note, Page, button, heading, row
+from histobridge.widgets.routes import EvidenceTable, RouteChoice
+
+FIRST_ROUTE = "auto"
+HIDDEN = ("route", "translator", "matching", "for_comparison")
 
 
 class LabelsPage(Page):
@@ -16,23 +24,29 @@ class LabelsPage(Page):
     title = "Labels"
 
     def build(self) -> None:
-        self.form = ConfigForm(ProposeConfig(), main=("route",), hidden=("translator", "matching"))
+        self.routes = RouteChoice(FIRST_ROUTE)
+        self.routes.changed.connect(self._stay)
+        self.body.addWidget(self.routes)
         self.translator = QComboBox()
         self.translator.setToolTip("What gives images the look of the other modality (page Translate)")
         self.translator.currentIndexChanged.connect(lambda _: self._remember())
-        self.form.changed.connect(self._price)
-        self.body.addWidget(self.form)
         self.translator_row = row(QLabel("Translator"), self.translator, stretch=False)
         self.translator_row.layout().setStretch(1, 1)
         self.body.addWidget(self.translator_row)
+        self.form = ConfigForm(ProposeConfig(), hidden=HIDDEN)
+        self.form.changed.connect(self._price)
+        self.more = Fold("More", self.form)
+        self.body.addWidget(self.more)
         self.cost = Note()
         self.body.addWidget(self.cost)
         self.start_button = button("Propose labels", self.start, primary=True)
         self.body.addWidget(self.start_button)
         self.result_heading, self.result = heading("Newest proposal"), Note()
         self.show_button = button("Show", lambda: self.go("review", domain="target"), "Open the proposal in Review")
-        for widget in (self.result_heading, self.result, row(self.show_button)):
+        self.chosen, self.evidence, self.trouble = Note(), EvidenceTable(), Note(style=ERROR_STYLE)
+        for widget in (self.result_heading, self.result, self.chosen, self.evidence, self.trouble):
             self.body.addWidget(widget)
+        self.body.addWidget(row(self.show_button))
 
     def refresh(self) -> None:
         project = self.session.project
@@ -44,12 +58,26 @@ class LabelsPage(Page):
         self.missing.say("" if matched else "The domains are not matched yet. Do that on the Match page first.")
         proposing = any(item.verb == "propose" for item in self.session.running())
         self.start_button.setEnabled(matched and count > 0 and not proposing)
+        self.routes.choose(self.session.remembered.place(project.path).get("route", FIRST_ROUTE))
         self._fill_translators()
         self._price()
-        newest = self.session.newest("propose", status="finished")
+        newest = next(reversed(proposals_of(self.session)), None)
         for widget in (self.result_heading, self.show_button):
             widget.setVisible(newest is not None)
         self.result.say(self._words(newest.run.id, newest.state.result) if newest else "")
+        self._explain(newest.run if newest else None)
+
+    def _explain(self, run: Run | None) -> None:
+        """Say which route was chosen for the user, and why."""
+        choice: Choice | None = None
+        trouble = ""
+        try:
+            choice = read_choice(run) if run is not None else None
+        except ProjectError as error:
+            trouble = str(error)
+        self.chosen.say(f"Chosen for you: {ROUTES[choice.chosen]}. {choice.reason}" if choice else "")
+        self.evidence.show_choice(choice)
+        self.trouble.say(trouble)
 
     def _fill_translators(self) -> None:
         """Offer what needs no training and every translator that was trained."""
@@ -78,11 +106,17 @@ class LabelsPage(Page):
         if self.session.project is not None:
             self.session.remembered.stay(self.session.project.path, translator=self.translator.currentData())
 
+    def _stay(self) -> None:
+        """Remember the route."""
+        if self.session.project is not None:
+            self.session.remembered.stay(self.session.project.path, route=self.routes.route)
+        self._price()
+
     def _price(self) -> None:
-        config = self.form.config()
-        self.translator_row.setVisible(config is None or config.route != "model")
-        trains = config is not None and config.route == "tutorship"
-        text = estimate(self.session, "propose", config.training.steps) if trains and config else ""
+        route, config = self.routes.route, self.form.config()
+        self.translator_row.setVisible(route != "model")
+        steps = steps_of(config.model_dump() | {"route": route}) if config is not None else 0
+        text = estimate(self.session, "propose", steps) if steps else ""
         self.cost.say(text or "≈ seconds an image (estimate)")
 
     def _words(self, run_id: str, result: dict[str, Any]) -> str:
@@ -96,14 +130,18 @@ class LabelsPage(Page):
         translator = str(result.get("translator", ""))
         shown = self.translator.itemText(self.translator.findData(translator)) or translator
         mean = f"; mean confidence {sum(sure) / len(sure):.2f} (the model's own, not a score)" if sure else ""
-        return f"{result.get('route', '')} with {shown}, {len(images)} image(s){mean}."
+        route = str(result.get("route", ""))
+        by = f" with {shown}" if route != "model" else ""
+        return f"{ROUTES.get(route, route).capitalize()}{by}, {len(images)} image(s){mean}."
 
     def start(self) -> None:
         """Propose as chosen."""
         config = self.form.config()
-        if config is not None:
-            chosen = config.model_copy(update={"translator": self.translator.currentData()})
-            self.session.submit("propose", chosen)
+        if config is None:
+            self.more.unfold()
+        else:
+            chosen = {"route": self.routes.route, "translator": self.translator.currentData()}
+            self.session.submit("propose", config.model_copy(update=chosen))
         self.refresh()
 
 

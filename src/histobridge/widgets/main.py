@@ -10,6 +10,8 @@ from qtpy.QtWidgets import QFrame, QMessageBox, QScrollArea, QVBoxLayout, QWidge
 from histobridge.core.errors import HistoBridgeError
 from histobridge.core.project import Project
 from histobridge.layers import Canvas
+from histobridge.widgets.compare_bar import CompareBar
+from histobridge.widgets.followups import FollowUps
 from histobridge.widgets.job_panel import JobsPanel, Shelf
 from histobridge.widgets.page import Page, line
 from histobridge.widgets.project_bar import ProjectBar, StepBar
@@ -54,6 +56,8 @@ class HistoBridge(QWidget):
         self.scroll.setFrameShape(QFrame.Shape.NoFrame)
         self.scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.jobs = JobsPanel(session)
+        self.follow_ups = FollowUps(session)
+        self.compare_bar = CompareBar(session, self.canvas, self.go)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
@@ -61,6 +65,7 @@ class HistoBridge(QWidget):
             layout.addWidget(widget)
         layout.addWidget(self.scroll, 1)
         layout.addWidget(line())
+        layout.addWidget(self.compare_bar)
         layout.addWidget(Shelf(self.jobs))
         self.welcome = Welcome(session, self.project_bar)
         self._show(self.welcome)

@@ -51,6 +51,27 @@ class Note(QLabel):
         self.setVisible(bool(text))
 
 
+class Lines(Note):
+    """A note that is always there and at least so many lines high, so that nothing moves when it says less."""
+
+    def __init__(self, count: int):
+        super().__init__("-")
+        self._measure = Note("\n".join("x" * count))
+        self._measure.setParent(self)
+        for label in (self, self._measure):
+            label.setAlignment(Qt.AlignmentFlag.AlignTop)  # Qt counts the alignment into the height
+        self._measure.hide()
+
+    def minimumSizeHint(self) -> QSize:
+        """As high as its lines."""
+        return QSize(20, self.heightForWidth(self.width()))
+
+    def heightForWidth(self, width: int) -> int:
+        """What the text needs, or all lines."""
+        self._measure.ensurePolished()
+        return max(super().heightForWidth(width), self._measure.heightForWidth(max(width, 100)))
+
+
 def button(text: str, clicked: Callable[[], object], tip: str = "", *, primary: bool = False) -> QPushButton:
     """Make a push button that calls `clicked`."""
     made = QPushButton(text)

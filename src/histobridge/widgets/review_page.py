@@ -9,9 +9,10 @@ from histobridge.core.config import Domain
 from histobridge.core.errors import HistoBridgeError
 from histobridge.core.manifest import IGNORE
 from histobridge.widgets.class_buttons import ClassButtons
-from histobridge.widgets.desk import Desk, Place, places
+from histobridge.widgets.desk import Desk, Place
 from histobridge.widgets.form import Fold
-from histobridge.widgets.page import ERROR_STYLE, Note, Page, button, row
+from histobridge.widgets.page import ERROR_STYLE, Lines, Note, Page, button, row
+from histobridge.widgets.queue_box import QueueBox
 from histobridge.widgets.session import words
 
 CHIPS = {
@@ -24,6 +25,7 @@ CHIPS = {
 KEYS = """1 … 9  class        I  ignore (paint what shall not be learned)
 [  ]  brush size      E  hold: eraser      H  hold: hide labels
 A  accept and next    X  skip    N  next    B  back
+Tab  the other of two models (page Learn)
 Ctrl+Z  undo    Ctrl+Shift+Z  redo
 napari's own: hold Space to pan, P brush, right-drag to encircle and fill"""
 
@@ -36,6 +38,9 @@ class ReviewPage(Page):
 
     def build(self) -> None:
         self.desk = Desk(self.canvas)
+        self.queue = QueueBox(self.session)
+        self.queue.by_queue.clicked.connect(lambda _: self._describe())
+        self._unread = ""
         self.session.closers.append(self.desk.close)
         self.session.flushers.append(self.desk.flush)
         self._commit_soon = QTimer(self)
@@ -52,11 +57,12 @@ class ReviewPage(Page):
         self.images.activated.connect(lambda _: self._jump())
         self.body.addWidget(row(*self.domains.values()))
         self.body.addWidget(self.images)
-        self.where, self.chip = Note(), QLabel()
+        self.where, self.chip = Lines(2), QLabel()
         line = QHBoxLayout()
         line.addWidget(self.where, 1)
         line.addWidget(self.chip, 0, Qt.AlignmentFlag.AlignVCenter)
         self.body.addLayout(line)
+        self.body.addWidget(self.queue)
         self.trouble = Note(style=ERROR_STYLE)
         self.body.addWidget(self.trouble)
         self.classes = ClassButtons(self.choose_class)
@@ -73,6 +79,7 @@ class ReviewPage(Page):
             (self.undo_button, self.redo_button),
         ):
             self.body.addWidget(_spread(*pair))
+        self.body.addWidget(self.queue.stop)
         self.body.addWidget(Fold("Keys", Note(KEYS)))
 
     # -- keys ------------------------------------------------------------------------------------------------------
@@ -108,6 +115,7 @@ class ReviewPage(Page):
         domain = place.get("domain", "target")
         self.domains[domain].setChecked(True)
         self.classes.refresh(project.classes)
+        self._unread = self.queue.refresh()
         if self.desk.lies_open and self.desk.place is not None and place.get("image") == self.desk.place.image:
             self.canvas.color_labels(project.classes)
             self._describe()
@@ -123,11 +131,12 @@ class ReviewPage(Page):
         self.images.clear()
         for record in project.images(domain):
             self.images.addItem(f"{record.id}  ({record.subject})", record.id)
-        here = places(project, domain)
+        here = self.queue.order.start(project, domain, by_queue=self.queue.leads)
         self.missing.say("" if here else f"There are no {domain} images yet. Add some on the Images page.")
         if not here:
             self.desk.close()
             self.canvas.clear()
+            self.session.tile_opened.emit(None)
             self._describe()
             return
         named = [each for each in here if each.image == image and each.tile.id == tile]
@@ -153,16 +162,16 @@ class ReviewPage(Page):
         self.images.setCurrentIndex(self.images.findData(place.image))
         self._reviewed = self.desk.reviewed()
         self._describe()
+        self.session.tile_opened.emit(place)
 
     def step(self, by: int) -> None:
         """Go to the next or previous tile."""
         project, place = self.session.project, self.desk.place
         if project is None or place is None:
             return
-        here = places(project, project.image(place.image).domain)
-        index = here.index(place) + by
-        if 0 <= index < len(here):
-            self.open(here[index])
+        there = self.queue.order.after(project, place, by, by_queue=self.queue.leads)
+        if there is not None:
+            self.open(there)
         else:
             self._commit()
             self._reviewed = self.desk.reviewed()
@@ -187,7 +196,9 @@ class ReviewPage(Page):
 
     def accept(self) -> None:
         """Take the tile as right and go on."""
-        if self.desk.editable:
+        if self.canvas.flip.hides_labels:
+            self.where.setText("These are labels of another model. Flip back to yours first.")
+        elif self.desk.editable:
             self.desk.accept()
             self.step(1)
 
@@ -218,13 +229,14 @@ class ReviewPage(Page):
         self.undo_button.setEnabled(opened and self.desk.editable and edit.can_undo)
         self.redo_button.setEnabled(opened and self.desk.editable and edit.can_redo)
         self.chip.setVisible(opened)
-        self.trouble.say(self.desk.trouble())
+        self.trouble.say(self.desk.trouble() or self._unread)
+        self.queue.describe(place if opened else None)
         if not opened:
-            self.where.say("")
+            self.where.setText("")
             return
-        here = places(project, project.image(place.image).domain)
-        text = f"Tile {here.index(place) + 1} of {len(here)}. {self._reviewed:.0%} of this image reviewed."
-        self.where.say(f"{text} {extra}".strip())
+        position = self.queue.order.position(project, place, by_queue=self.queue.leads)
+        text = f"{position} {self._reviewed:.0%} of this image reviewed."
+        self.where.setText(f"{text} {extra}".strip())
         name, color = CHIPS[edit.status]
         self.chip.setText(name)
         self.chip.setStyleSheet(f"background: {color}; color: white; border-radius: 8px; padding: 3px 8px;")

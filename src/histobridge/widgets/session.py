@@ -30,6 +30,7 @@ class Followed:
     verb: str
     state: RunState
     stamp: int
+    config: dict[str, Any]
 
 
 class Session(QObject):
@@ -49,6 +50,10 @@ class Session(QObject):
     """A `Followed` is new or moved on."""
     run_ended = Signal(object)
     """A `Followed` finished, failed or was stopped while we watched."""
+    tile_opened = Signal(object)
+    """A `Place` lies on the canvas now, or none."""
+    compare_asked = Signal(str, str)
+    """Runs whose models shall be compared on the open tile; an empty first one: the labels as edited."""
     trouble = Signal(str)
     """Something the user should read; empty when it is over."""
     _arrived = Signal(int)
@@ -203,7 +208,8 @@ class Session(QObject):
             self.project.refresh()
             self.manifest_changed.emit()
         for run in self._new_runs(self.project.path / "runs"):
-            self.followed[run.id] = Followed(run, run.verb, RunState(), NEVER)
+            request = run.request()
+            self.followed[run.id] = Followed(run, request["verb"], RunState(), NEVER, request["config"])
         for item in list(self.followed.values()):
             self._look(item, first)
 

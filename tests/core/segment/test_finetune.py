@@ -42,7 +42,7 @@ def review(loop, image_id, painted=None, *, accept=True, ignored=None, run=""):
 
 
 def predicted(loop, run, image_id):
-    return TargetModel.load(loop.project, run.path).prediction(image_id, flips=False).labels(loop.whole)[0]
+    return TargetModel.load(loop.project, run.path).prediction(image_id, flips=True).labels(loop.whole)[0]
 
 
 def mean_dice(loop, classes, image_id):

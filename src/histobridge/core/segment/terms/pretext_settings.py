@@ -44,7 +44,7 @@ class MutualInformationSettings(PretextSettings):
     """K, clusters to sort into."""
 
     heads: PositiveInt = 5
-    """Sortings learned at once; their mean counts."""
+    """Ways of sorting learned at once; their mean counts."""
 
     stride: Literal[2, 4, 8] = 2
     """Of the decoder's features, in pixels."""
