@@ -2,8 +2,10 @@
 
 import argparse
 import json
+import shutil
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -89,15 +91,24 @@ class Notes:
     def done(self, *cell) -> bool:
         return list(cell) in self._values["done"]
 
+    def made(self, key: str) -> tuple[str, float]:
+        """Id of a run that was performed, and its seconds."""
+        run_id, seconds = self._values["runs"][key]
+        return run_id, seconds
+
     def finish(self, *cell) -> None:
         self._values["done"].append(list(cell))
         self._save()
 
-    def run(self, project: Project, key: str, verb: str, config) -> tuple[Run, float]:
-        """Perform a run once; a cell that needs it again gets it, and its seconds, from the notes."""
+    def run(self, project: Project, key: str, verb: str, config, prepare=lambda run: 0.0) -> tuple[Run, float]:
+        """Perform a run once; a cell that needs it again gets it, and its seconds, from the notes.
+
+        `prepare` may put into a new run what others have made; it returns the seconds which that took.
+        """
         runs = self._values["runs"]
         if key not in runs:
-            runs[key] = [project.create_run(verb, config).id, 0.0]
+            run = project.create_run(verb, config)
+            runs[key] = [run.id, prepare(run)]
         run = project.run(runs[key][0])
         if run.state().status != "finished":
             self._save()
@@ -162,8 +173,23 @@ class Pair:
             matching=matched.id,
             training=self.training(seed),
         )
-        proposed, more = self.notes.run(self.project, f"{arm}-{seed}", "propose", config)
+        both = config.route in ("fused", "auto")
+        reuse = partial(self.reuse, translator=arm.split("-")[1], seed=seed) if both else lambda run: 0.0
+        proposed, more = self.notes.run(self.project, f"{arm}-{seed}", "propose", config, reuse)
         return proposed, seconds + more
+
+    def reuse(self, run: Run, translator: str, seed: int) -> float:
+        """Give a run that needs both routes the models that each has made with the same settings; their seconds."""
+        spent = 0.0
+        for route in ("tutorship", "adaptation"):
+            arm = f"{route}-{translator}"
+            if self.notes.done(arm, seed):
+                made, seconds = self.notes.made(f"{arm}-{seed}")
+                (run.path / route).mkdir()
+                for name in ("model.safetensors", "model.json", "view.json"):
+                    shutil.copy(self.project.run(made).path / name, run.path / route)
+                spent += seconds
+        return spent
 
     def score_proposals(self, proposed: Run, seconds: float) -> list[dict]:
         """Score what a run proposes for every image of the target."""

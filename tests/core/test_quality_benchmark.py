@@ -90,6 +90,18 @@ def test_a_volume_is_scored_by_blocks_on_the_classes_both_have_and_goes_on_where
     assert read(tmp_path / "table.csv") == before
 
 
+def test_a_fused_proposal_takes_the_models_that_the_routes_have_made(benchmark, words, tmp_path):
+    quality = benchmark("quality")
+    quality.main([*words, "--cells", "tutorship-instant", "adaptation-instant", "fused-instant"])
+    project = Project.open(tmp_path / "work" / MITO.replace(">", "--") / "pair")
+    tutored, adapted, fused = project.runs("propose")
+    for route, run in (("tutorship", tutored), ("adaptation", adapted)):
+        weights = (fused.path / route / "model.safetensors").read_bytes()
+        assert weights == (run.path / "model.safetensors").read_bytes()
+    learned = ["tutoring" in (run.path / "events.jsonl").read_text() for run in (tutored, fused)]
+    assert learned == [True, False]
+
+
 def test_slices_without_subject_come_in_blocks_and_a_gap_keeps_neighbours_from_training(benchmark, tmp_path):
     folders = benchmark("folders")
     rows = folders.read_set(write_index(tmp_path / "volume", [""] * 10))

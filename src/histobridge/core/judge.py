@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 SWEEP = (0.125, 0.25, 0.5, 1.0, 2.0)
 """Working pixels per common native pixel that are tried first; object size settles the rest."""
 SETTLING_STEPS = 4
+REACH = {"enclosure": 3.0, "entropy": 2.0}
+"""Factor by which object size may move the scale away from where it started, by what was judged there."""
 SETTLED = 0.03
 """Change of the logarithm of the scale at which it is settled."""
 CROP_PX = 384
@@ -99,13 +101,16 @@ class Judge:
     def sweep(self) -> list[float]:
         """Scales to try first, in µm per working pixel, around the common pixel size of the images.
 
-        Where few objects have room, one seen by mistake decides; such scales are left out. Empty if the user has set
-        the zoom of every image.
+        Where few objects have room, one seen by mistake decides; such scales are left out. Without a nested pair it is
+        the pixel size of the source alone: a network is the surer the smaller it sees things, whatever they are. Empty
+        if the user has set the zoom of every image.
         """
         sizes = pixel_sizes(self._records)
         records = [record for record in self._records if record.id in self._scaled]
         if not records:
             return []
+        if self.score == "entropy":
+            return [self._segmenter.card.working_um]
         common = float(np.median([sizes[record.id] for record in records]))
         needed = OBJECTS_ACROSS * self._segmenter.card.object_diameter_px
         candidates = [common / zoom for zoom in SWEEP]
@@ -174,8 +179,8 @@ class Judge:
         if self.score == "enclosure" and self._pair:
             score = enclosure_score(channels, *self._pair)
         else:
-            # Seeing nothing anywhere is certain, too: weigh by how much is seen.
-            score = certainty * min(1.0, float((channels > 0).mean()) / 0.02)
+            # Seeing no objects anywhere is certain, too: weigh by how much is seen of them.
+            score = certainty * min(1.0, float((channels == self._reference).mean()) / 0.02)
         return _Sight(score, certainty, typical_diameter(channels == self._reference))
 
 

@@ -11,7 +11,7 @@ from histobridge.core.errors import ProjectError
 from histobridge.core.files import read_json, write_json
 from histobridge.core.images.working import WorkingImage, zoom_of
 from histobridge.core.job import Job, Progress
-from histobridge.core.judge import SETTLED, SETTLING_STEPS, Judge, decide, spread
+from histobridge.core.judge import REACH, SETTLED, SETTLING_STEPS, Judge, decide, spread
 from histobridge.core.manifest import ImageRecord
 from histobridge.core.project import Project
 from histobridge.core.runs import Run
@@ -179,7 +179,8 @@ def _estimate_scale(judge: Judge, config: MatchConfig, card: "ModelCard") -> Job
         diameter = judge.diameter(steps[-1], config.polarity)
         if not np.isfinite(diameter):
             break
-        steps.append(float(np.clip(steps[-1] * diameter / card.object_diameter_px, working_um / 3, working_um * 3)))
+        fitting, reach = steps[-1] * diameter / card.object_diameter_px, REACH[judge.score]
+        steps.append(float(np.clip(fitting, working_um / reach, working_um * reach)))
         yield Progress(len(sweep) + number + 1, len(sweep) + SETTLING_STEPS + 2, "settling the scale")
         if abs(np.log(steps[-1] / steps[-2])) < SETTLED:
             break
