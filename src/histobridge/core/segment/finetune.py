@@ -62,13 +62,13 @@ def finetune(project: Project, run: Run, config: FineTuneConfig) -> Job[dict[str
         If nothing has been reviewed, or there is no proposing model.
     """
     inputs = _settled(project, run, config)
-    practice = Practice(project, inputs["model"], config)
+    practice = Practice(project, inputs["model"], config, inputs["proposals"])
     yield Progress(0, config.steps, "collecting the corrections")
     reviewed = practice.reviewed
     if not reviewed:
         raise ProjectError("no target pixel has been reviewed yet; correct or accept a tile on the Review page first")
     split = settle_split(project, run, reviewed)
-    lessons = _lessons(practice, reviewed, split, inputs["proposals"])
+    lessons = _lessons(practice, reviewed, split)
     if not lessons:
         raise ProjectError("all that has been reviewed is held out to judge models by; review another tile")
     parts = _parts(project, lessons, split, inputs["model"]) if config.cross_validate else []
@@ -96,12 +96,12 @@ def _settled(project: Project, run: Run, config: FineTuneConfig) -> dict[str, st
     return run.settle(model=start.id, proposals=proposals.id if proposals else "", in_use=in_use.id if in_use else "")
 
 
-def _lessons(practice: Practice, reviewed: Sequence[ReviewedTile], split: Split, proposals: str) -> list[Lesson]:
+def _lessons(practice: Practice, reviewed: Sequence[ReviewedTile], split: Split) -> list[Lesson]:
     """What the tiles that train teach, without the pixels they share with tiles that are held out."""
     hidden = _windows(practice.project, split.held_out)
     trained = set(split.trained)
     found = []
-    for lesson in practice.lessons([tile for tile in reviewed if tile.key in trained], proposals):
+    for lesson in practice.lessons([tile for tile in reviewed if tile.key in trained]):
         for image_id, window in hidden:
             lesson = lesson.without(image_id, window)
         found.append(lesson)

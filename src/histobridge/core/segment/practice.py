@@ -35,6 +35,8 @@ class Practice:
     model : str
         Run of the starting model.
     config : FineTuneConfig
+    proposals : str
+        Run whose proposals were reviewed; empty: none.
 
     Attributes
     ----------
@@ -46,19 +48,19 @@ class Practice:
         All tiles in which something is decided, whether they train or are held out.
     """
 
-    def __init__(self, project: Project, model: str, config: FineTuneConfig):
-        self.project, self.config, self.start_run = project, config, model
+    def __init__(self, project: Project, model: str, config: FineTuneConfig, proposals: str):
+        self.project, self.config, self.start_run, self.proposals = project, config, model, proposals
         self.start = TargetModel.load(project, model_folder(project, model), config.device)
         # The target may have classes by now that the model has never heard of.
         self.start.segmenter = grow(self.start.segmenter, project.classes_of("target"), config.seed)
         self.reviewed: list[ReviewedTile] = reviewed_tiles(project)
         self._replayed: tuple[list[Field], Look | None] | None = None
 
-    def lessons(self, tiles: Sequence[ReviewedTile], proposals: str) -> list[Lesson]:
-        """What reviewed tiles teach, together with the confident part of the proposals of a run."""
+    def lessons(self, tiles: Sequence[ReviewedTile]) -> list[Lesson]:
+        """What reviewed tiles teach, together with the confident part of the proposals."""
         found = []
         for image_id in dict.fromkeys(tile.image for tile in tiles):
-            teacher = Teacher(self.start, image_id, proposals, self.config.confidence, self.config.proposal_weight)
+            teacher = Teacher(self.start, image_id, self.proposals, self.config.confidence, self.config.proposal_weight)
             store = self.project.labels(image_id)
             try:
                 found += [teacher.lesson(store, tile) for tile in tiles if tile.image == image_id]
@@ -91,7 +93,9 @@ class Practice:
         config = self.config if run else self.config.model_copy(update={"steps": max(1, self.config.steps // 2)})
         start = weights_of(self.start.segmenter.net)
         sampler = self._sampler(lessons)
-        pool = unreviewed_pool(self.start, self.reviewed, config, AUGMENTATION) if config.terms else None
+        pool = None
+        if config.terms:
+            pool = unreviewed_pool(self.start, self.reviewed, config, AUGMENTATION, self.proposals)
         with frozen_statistics(net) if config.freeze_statistics else nullcontext():
             if run:
                 yield from train(net, sampler, config, run.path, lambda step: run.log("checkpoint", step=step), pool)

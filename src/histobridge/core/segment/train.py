@@ -264,7 +264,8 @@ def _state(net: nn.Module) -> list[torch.Tensor]:
 def _student(net: nn.Module, seed: int, pool: TilePool | None) -> Student:
     if pool is None:
         return Student(net, _channels(net), seed)
-    return Student(net, _channels(net), seed, pool.look, tuple((len(tile), len(tile[0])) for tile in pool.tiles))
+    shapes = tuple((len(tile), len(tile[0])) for tile in pool.tiles)
+    return Student(net, _channels(net), seed, pool.look, shapes, pool.said)
 
 
 def _channels(net: nn.Module) -> int:

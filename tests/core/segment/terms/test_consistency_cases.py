@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -130,6 +131,18 @@ def test_temporal_ensembling_compares_with_the_corrected_average_of_what_was_sai
     term.after_step(second)
     # there Z = 0.6 * 0.4 * 0.8 + 0.4 * 0.5 = 0.392, and 0.392 / (1 - 0.6^2) = 0.6125; 0.5 at the other three
     assert term.loss(second).item() == pytest.approx(0.1125**2 / 4, rel=0.01)
+
+
+def test_temporal_ensembling_begins_with_what_was_proposed():
+    said = np.full((2, 3, 3), 0.5)
+    said[0, 1:, 1:] = 0.8
+    student = Student(Fixed(0.0), 2, 0, tiles=((3, 3),), said={0: np.stack([said[0], 1 - said[0]])})
+    term = TemporalEnsembling(TemporalEnsemblingSettings(), student)
+    crop = scene(Grey(), full(0.0), full(0.0), place=(0, 1, 1))
+    assert term.loss(crop).item() == pytest.approx(0.09, rel=1e-2)  # 0.8 was proposed, 0.5 is said
+    term.after_step(crop)
+    # Z = 0.6 * 0.4 * 0.8 + 0.4 * 0.5 = 0.392, and 0.392 / (1 - 0.6^2) = 0.6125
+    assert term.loss(crop).item() == pytest.approx(0.1125**2, rel=0.02)
 
 
 def test_temporal_ensembling_keeps_what_was_said_for_a_resumed_training():

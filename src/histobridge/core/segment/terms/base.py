@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from histobridge.core.checkpoint import optimizer_tensors, part, prefixed, restore_optimizer
@@ -114,6 +116,8 @@ class Student:
         ``look(image, rng)`` gives a labelled crop the look of the other domain; none: the training has no translator.
     tiles : tuple of tuple of int
         Shape (Y, X) of every tile of the pool.
+    said : mapping of int to ndarray
+        Of tiles of the pool, by number, what was proposed there before the training: probabilities (K, Y, X).
     """
 
     net: nn.Module
@@ -121,6 +125,7 @@ class Student:
     seed: int
     look: Look | None = None
     tiles: tuple[tuple[int, int], ...] = ()
+    said: Mapping[int, NDArray[np.floating]] = field(default_factory=dict)
 
     @property
     def device(self) -> torch.device:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 
+import numpy as np
 import torch
 
 from histobridge.core.segment.terms.agreement import divergence, entropy, squared_difference
@@ -53,14 +54,16 @@ class TemporalEnsembling(Term):
 
     ``mean over pixels seen before of |z - Z / (1 - a^t)|^2 / K`` with z the probabilities in another look, and after
     the step ``Z <- a Z + (1 - a) z`` where the crop lies, t the times that the pixel was seen (Laine and Aila 2017,
-    ICLR). Default memory a = 0.6, weight 1. Keeps 2 K + 2 bytes for every pixel of a tile that was drawn, in memory
-    and in the checkpoint.
+    ICLR). Where labels were proposed before the training (fine-tuning), the proposal is the first answer. Default
+    memory a = 0.6, weight 1. Keeps 2 K + 2 bytes for every pixel of a tile that was drawn, in memory and in the
+    checkpoint.
     """
 
     def __init__(self, settings: TemporalEnsemblingSettings, student: Student):
         super().__init__(settings, student)
         self.memory = settings.memory
         self._tiles, self._channels, self._device = student.tiles, student.channels, student.device
+        self._said = student.said
         self._averages: dict[int, torch.Tensor] = {}
         self._times: dict[int, torch.Tensor] = {}
 
@@ -99,11 +102,16 @@ class TemporalEnsembling(Term):
         rows, columns = scene.unlabelled.weak.shape[2:]
         for number, row, column in scene.unlabelled.place.tolist():
             if number not in self._averages:
-                shape = self._tiles[number]
-                self._averages[number] = torch.zeros(self._channels, *shape, dtype=torch.float16, device=self._device)
-                self._times[number] = torch.zeros(shape, dtype=torch.int16, device=self._device)
+                self._begin(number)
             place = slice(row, row + rows), slice(column, column + columns)
             yield self._averages[number][:, *place], self._times[number][place]
+
+    def _begin(self, number: int) -> None:
+        """Begin a tile with what was proposed there, or with nothing."""
+        shape, said = self._tiles[number], self._said.get(number)
+        average = np.zeros((self._channels, *shape)) if said is None else (1 - self.memory) * said
+        self._averages[number] = torch.as_tensor(average, dtype=torch.float16, device=self._device)
+        self._times[number] = torch.full(shape, int(said is not None), dtype=torch.int16, device=self._device)
 
 
 class MultiView(Term):

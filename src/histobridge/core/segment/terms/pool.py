@@ -1,6 +1,6 @@
 """Crops without labels, drawn from a pool of tiles."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,8 @@ class TilePool:
         Of all that is drawn.
     look : callable, optional
         Gives labelled crops the look of the other domain, for the terms that translate.
+    said : mapping of int to ndarray, optional
+        What was proposed for a tile, by its number: probabilities (K, Y, X), for the terms that begin with them.
 
     Raises
     ------
@@ -42,11 +44,13 @@ class TilePool:
         strength: float,
         seed: int,
         look: Look | None = None,
+        said: Mapping[int, NDArray[np.floating]] | None = None,
     ):
         if not tiles:
             raise InputError("there are no images without labels to learn from; add target images first")
         self.tiles = tuple(_at_least(tile, crop_px) for tile in tiles)
         self.look = look
+        self.said = {number: _at_least(of_tile, crop_px) for number, of_tile in (said or {}).items()}
         self._crop_px, self._strength = crop_px, strength
         self._rng = np.random.default_rng(seed)
 
@@ -77,9 +81,10 @@ class TilePool:
         return weak, strong, (number, row, column)
 
 
-def _at_least(tile: NDArray[np.float32], side: int) -> NDArray[np.float32]:
-    """Mirror a tile up to a size."""
-    missing = [max(0, side - size) for size in tile.shape]
+def _at_least(tile: NDArray[np.floating], side: int) -> NDArray[np.floating]:
+    """Mirror a tile (..., Y, X) up to a size."""
+    missing = [max(0, side - size) for size in tile.shape[-2:]]
     if not any(missing):
         return tile
-    return np.pad(tile, [(lack // 2, lack - lack // 2) for lack in missing], mode="symmetric")
+    around = [(0, 0)] * (tile.ndim - 2) + [(lack // 2, lack - lack // 2) for lack in missing]
+    return np.pad(tile, around, mode="symmetric")
