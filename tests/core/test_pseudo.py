@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import zarr
+from proposing import cancel_when, contents
 
 from histobridge.core import proposals
 from histobridge.core.config import MatchConfig, ProposeConfig, TrainSegmenterConfig
@@ -17,20 +18,6 @@ VESSEL = ClassSpec(name="vessel", value=9, color="#123456", domains=("target",))
 
 def changes(folder):
     return {path: path.stat().st_mtime_ns for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
-def contents(loop, run, image_id):
-    return read_proposal(loop.project, run.id, image_id, loop.whole)
-
-
-def cancel_when(run, text):
-    """Watch a job and stop it once its message names `text`."""
-
-    def watch(progress):
-        if text in progress.message:
-            run.request_cancel()
-
-    return watch
 
 
 @pytest.mark.parametrize("route", ["tutored", "adapted"])

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from proposing import cancel_when, contents
 
 from histobridge.core.choice import read_choice
 from histobridge.core.config import ProposeConfig, TrainSegmenterConfig
@@ -8,20 +9,6 @@ from histobridge.core.fused import FusedPrediction
 from histobridge.core.perform import CancelledError, perform
 from histobridge.core.proposals import has_proposal, read_proposal
 from histobridge.core.target_model import TargetModel
-
-
-def contents(loop, run, image_id):
-    return read_proposal(loop.project, run.id, image_id, loop.whole)
-
-
-def cancel_when(run, text):
-    """Watch a job and stop it once its message names `text`."""
-
-    def watch(progress):
-        if text in progress.message:
-            run.request_cancel()
-
-    return watch
 
 
 def test_fused_proposals_are_of_both_models_and_fine_tuning_restarts_from_the_tutored_one(loop):

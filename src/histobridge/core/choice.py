@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from histobridge.core.config import Config
-from histobridge.core.errors import InputError, ProjectError, wrong_fields
-from histobridge.core.files import read_json, write_json
+from histobridge.core.errors import InputError
+from histobridge.core.files import write_json
 from histobridge.core.runs import Run
+from histobridge.core.saved import read_saved
 
 FILE = "choice.json"
 FUSED = "fused"
@@ -142,14 +143,7 @@ def read_choice(run: Run) -> Choice | None:
         If the file is damaged.
     """
     path = run.path / FILE
-    try:
-        return Choice.model_validate(read_json(path))
-    except FileNotFoundError:
-        return None
-    except ValidationError as error:
-        raise ProjectError(f"{path} is damaged ({wrong_fields(error)}); propose labels again") from error
-    except (OSError, ValueError) as error:
-        raise ProjectError(f"{path} cannot be read ({error}); propose labels again") from error
+    return read_saved(path, Choice, "propose labels again") if path.exists() else None
 
 
 def write_choice(run: Run, choice: Choice) -> None:

@@ -3,15 +3,13 @@
 import time
 from typing import Literal
 
-from pydantic import ValidationError
-
 from histobridge.core.config import Config
-from histobridge.core.errors import ProjectError, wrong_fields
-from histobridge.core.files import read_json
+from histobridge.core.errors import ProjectError
 from histobridge.core.manifest import RunKind
 from histobridge.core.project import Project
 from histobridge.core.promotions import Promotion, note_promotion, read_promotions, trail
 from histobridge.core.runs import Run
+from histobridge.core.saved import read_saved
 
 FILE = "gate.json"
 KIND: RunKind = "target_segmenter"
@@ -102,14 +100,7 @@ def read_gate(run: Run) -> Gate | None:
         If the file is damaged.
     """
     path = run.path / FILE
-    try:
-        return Gate.model_validate(read_json(path))
-    except FileNotFoundError:
-        return None
-    except ValidationError as error:
-        raise ProjectError(f"{path} is damaged ({wrong_fields(error)}); fine-tune again") from error
-    except (OSError, ValueError) as error:
-        raise ProjectError(f"{path} cannot be read ({error}); fine-tune again") from error
+    return read_saved(path, Gate, "fine-tune again") if path.exists() else None
 
 
 def apply_gate(project: Project, run: Run) -> bool:

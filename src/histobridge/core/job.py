@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, TypeVar
 
 T = TypeVar("T")
@@ -47,6 +47,25 @@ def finish(job: Job[T], watch: Callable[[Progress], object] = lambda _: None) ->
 def counted(job: Job[T], message: str, part: tuple[int, int] = (0, 1)) -> Job[T]:
     """Relabel the progress of `job` as part ``i`` of ``n`` of a larger one, on a scale of 1000 steps a part."""
     index, parts = part
+
+    def relabel(progress: Progress, share: float) -> Progress:
+        text = f"{message}: {progress.message}" if progress.message else message
+        return replace(progress, step=round(1000 * (index + share)), total=1000 * parts, message=text)
+
+    return (yield from _relabelled(job, relabel))
+
+
+def scaled(job: Job[T], begin: float, end: float) -> Job[T]:
+    """Relabel the progress of `job` as the part of a larger one from one share of it to another."""
+
+    def relabel(progress: Progress, share: float) -> Progress:
+        return replace(progress, step=round(1000 * (begin + (end - begin) * share)), total=1000)
+
+    return (yield from _relabelled(job, relabel))
+
+
+def _relabelled(job: Job[T], relabel: Callable[[Progress, float], Progress]) -> Job[T]:
+    """Run a job; what it yields is told otherwise, knowing the share of the job that is done."""
     with closing(job):
         while True:
             try:
@@ -54,6 +73,4 @@ def counted(job: Job[T], message: str, part: tuple[int, int] = (0, 1)) -> Job[T]
             except StopIteration as stop:
                 result: T = stop.value
                 return result
-            share = progress.step / progress.total if progress.total else 0.0
-            text = f"{message}: {progress.message}" if progress.message else message
-            yield Progress(round(1000 * (index + share)), 1000 * parts, text, progress.metrics, progress.preview)
+            yield relabel(progress, progress.step / progress.total if progress.total else 0.0)

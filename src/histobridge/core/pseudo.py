@@ -1,6 +1,5 @@
 """Make pseudo-labels by tutorship, by adaptation, by both or with a fine-tuned model: the job `propose`."""
 
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from histobridge.core.config import ProposeConfig
 from histobridge.core.errors import ProjectError
 from histobridge.core.evidence import gather
 from histobridge.core.fused import FusedPrediction
-from histobridge.core.job import Job, Progress, T
+from histobridge.core.job import Job, Progress, scaled
 from histobridge.core.matching import Matching, load_matching
 from histobridge.core.project import Project
 from histobridge.core.proposals import has_proposal, read_proposal, write_proposal
@@ -57,7 +56,7 @@ def propose_labels(project: Project, run: Run, config: ProposeConfig) -> Job[dic
     inputs = _settled(project, run, config)
     share = 0.0 if config.route in ("adaptation", "model") else 0.75
     if not (run.path / "view.json").exists():
-        yield from _scaled(_make_models(project, run, config, inputs), 0, share)
+        yield from scaled(_make_models(project, run, config, inputs), 0, share)
     choice = read_choice(run)
     route = choice.chosen if choice else config.route
     model = TargetModel.load(project, run.path, config.training.device)
@@ -124,22 +123,22 @@ def _make_models(project: Project, run: Run, config: ProposeConfig, inputs: dict
         return
     # First what needs no training: it tells at once if the segmenter does not fit the matching.
     if not (run.path / "adaptation" / "view.json").exists():
-        adapted = yield from _scaled(_adapted(project, inputs["segmenter"], config, matching), 0, 0)
+        adapted = yield from scaled(_adapted(project, inputs["segmenter"], config, matching), 0, 0)
         _save_beside(adapted, run.path / "adaptation")
     if not (run.path / "tutorship" / "view.json").exists():
-        _save_beside((yield from _scaled(_tutored(project, run, config, matching), 0, 0.8)), run.path / "tutorship")
+        _save_beside((yield from scaled(_tutored(project, run, config, matching), 0, 0.8)), run.path / "tutorship")
     models = {route: TargetModel.load(project, run.path / route, device) for route in ("tutorship", "adaptation")}
     if config.route == "auto" and read_choice(run) is None:
-        gathered = yield from _scaled(gather(project, models, config.reverse_steps), 0.8, 1)
+        gathered = yield from scaled(gather(project, models, config.reverse_steps), 0.8, 1)
         write_choice(run, decide(gathered.evidence, gathered.agreement))
     choice = read_choice(run)
     models[choice.chosen if choice and choice.chosen in models else "tutorship"].save(run.path)
 
 
 def _tutored(project: Project, run: Run, config: ProposeConfig, matching: Matching) -> Job[TargetModel]:
-    segmenter = yield from _scaled(train_proxy(project, run, config, matching), 0, 0.95)
+    segmenter = yield from scaled(train_proxy(project, run, config, matching), 0, 0.95)
     model = TargetModel(project, segmenter, View(matching=matching.run, tutor=config.translator))
-    return (yield from _scaled(_fitted(model, config), 0.95, 1))
+    return (yield from scaled(_fitted(model, config), 0.95, 1))
 
 
 def _adapted(project: Project, segmenter_id: str, config: ProposeConfig, matching: Matching) -> Job[TargetModel]:
@@ -166,19 +165,6 @@ def _fitted(model: TargetModel, config: ProposeConfig) -> Job[TargetModel]:
 def _save_beside(model: TargetModel, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     model.save(folder)
-
-
-def _scaled(job: Job[T], begin: float, end: float) -> Job[T]:
-    """Relabel the progress of `job` as the part of a larger one from one share of it to another."""
-    with closing(job):
-        while True:
-            try:
-                progress = next(job)
-            except StopIteration as stop:
-                result: T = stop.value
-                return result
-            done = begin + (end - begin) * progress.step / max(1, progress.total)
-            yield Progress(round(1000 * done), 1000, progress.message, progress.metrics, progress.preview)
 
 
 def model_folder(project: Project, run_id: str) -> Path:

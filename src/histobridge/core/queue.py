@@ -2,13 +2,12 @@
 
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from histobridge.core.config import Config
-from histobridge.core.errors import ProjectError, wrong_fields
-from histobridge.core.files import read_json
 from histobridge.core.project import Project
 from histobridge.core.runs import Run
+from histobridge.core.saved import read_saved
 from histobridge.core.stopping import Gain
 
 FILE = "queue.json"
@@ -66,13 +65,7 @@ def read_queue(run: Run) -> Queue:
     ProjectError
         If there is none or it is damaged.
     """
-    path = run.path / FILE
-    try:
-        return Queue.model_validate(read_json(path))
-    except ValidationError as error:
-        raise ProjectError(f"{path} is damaged ({wrong_fields(error)}); rank the tiles again") from error
-    except (OSError, ValueError) as error:
-        raise ProjectError(f"{path} cannot be read ({error}); rank the tiles again") from error
+    return read_saved(run.path / FILE, Queue, "rank the tiles again")
 
 
 def newest_queue(project: Project) -> Queue | None:

@@ -4,15 +4,14 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from histobridge.core.config import Config
-from histobridge.core.errors import ProjectError, wrong_fields
-from histobridge.core.files import read_json, write_json
+from histobridge.core.files import write_json
 from histobridge.core.images.working import Window, WorkingImage, resampling_matrix, zoom_of
 from histobridge.core.manifest import IGNORE
 from histobridge.core.matching import Matching, load_matching
 from histobridge.core.project import Project
+from histobridge.core.saved import read_saved
 from histobridge.core.scale import reference_class
 from histobridge.core.segment.model import Segmenter
 from histobridge.core.segment.predict import TiledPrediction
@@ -56,15 +55,7 @@ class TargetModel:
     @classmethod
     def load(cls, project: Project, folder: Path, device: str = "auto") -> "TargetModel":
         """Load what `save` wrote; raises `ProjectError` if a file is missing or damaged."""
-        file = folder / "view.json"
-        try:
-            view = View.model_validate(read_json(file))
-        except ValidationError as error:
-            raise ProjectError(
-                f"{file} is damaged ({wrong_fields(error)}); propose labels or fine-tune again"
-            ) from error
-        except (OSError, ValueError) as error:
-            raise ProjectError(f"{file} cannot be read ({error}); propose labels or fine-tune again") from error
+        view = read_saved(folder / "view.json", View, "propose labels or fine-tune again")
         return cls(project, Segmenter.load(folder, device), view)
 
     def save(self, folder: Path) -> None:

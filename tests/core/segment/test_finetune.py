@@ -14,8 +14,6 @@ from histobridge.core.metrics import dice
 from histobridge.core.perform import CancelledError, perform
 from histobridge.core.proposals import proposal_folder
 from histobridge.core.sample import read_truth
-from histobridge.core.segment import practice
-from histobridge.core.segment.crops import CropSampler
 from histobridge.core.target_model import TargetModel
 from histobridge.core.tiles import tile_grid
 
@@ -52,20 +50,6 @@ def mean_dice(loop, classes, image_id):
 
 def hashes(folder):
     return {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*") if path.is_file()}
-
-
-@pytest.fixture
-def taught(monkeypatch):
-    """What fine-tuning hands to its samplers: first the fields of the target, then those of the source."""
-    handed = []
-
-    class Listening(CropSampler):
-        def __init__(self, fields, *rest, **named):
-            handed.append(fields)
-            super().__init__(fields, *rest, **named)
-
-    monkeypatch.setattr(practice, "CropSampler", Listening)
-    return handed
 
 
 def test_without_reviewed_pixels_the_user_is_told_what_to_do(loop):

@@ -10,8 +10,6 @@ from histobridge.core.gate import apply_gate, promote, read_gate
 from histobridge.core.metrics import mean_dice
 from histobridge.core.perform import CancelledError, perform
 from histobridge.core.sample import read_truth
-from histobridge.core.segment import practice
-from histobridge.core.segment.crops import CropSampler
 from histobridge.core.target_model import TargetModel
 from histobridge.core.tiles import tile_grid
 
@@ -46,20 +44,6 @@ def truths(loop, add_arrays):
     for image_id in list(truths)[:5]:
         paint(loop, image_id, truths[image_id])
     return truths
-
-
-@pytest.fixture
-def taught(monkeypatch):
-    """Lists of fields that samplers were made of."""
-    handed = []
-
-    class Listening(CropSampler):
-        def __init__(self, fields, *rest, **named):
-            handed.append(fields)
-            super().__init__(fields, *rest, **named)
-
-    monkeypatch.setattr(practice, "CropSampler", Listening)
-    return handed
 
 
 def test_few_tiles_all_train_and_each_is_scored_by_a_model_that_has_not_seen_it(loop, taught):
