@@ -221,7 +221,7 @@ class FineTuneConfig(Config):
     proposal_weight: NonNegativeFloat = 1.0
     """How much such a pixel counts beside a reviewed one; 0.3 of it near the border of a class."""
 
-    single_tile_share: float = Field(0.4, ge=0, le=1)
+    single_tile_share: float = Field(0.2, ge=0, le=1)
     """How far the weights go from the starting model to the fine-tuned one with one reviewed tile; all the way with
     four."""
 
