@@ -1,10 +1,13 @@
 """Two models as one: their probabilities averaged, and less sure where they disagree."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from histobridge.core.images.working import Window
-from histobridge.core.target_model import NativePrediction
+from histobridge.core.specks import Specks
+from histobridge.core.target_model import NativePrediction, natively
 
 
 class FusedPrediction:
@@ -13,12 +16,23 @@ class FusedPrediction:
     Parameters
     ----------
     one, other : NativePrediction
-        Of the same image; a class that one of them does not know has probability 0 there.
+        Of the same image at the same working scale; a class that one of them does not know has probability 0 there.
+
+    Raises
+    ------
+    ValueError
+        If their working scales differ.
     """
 
     def __init__(self, one: NativePrediction, other: NativePrediction):
+        if one.image.zoom != other.image.zoom:
+            raise ValueError(f"predictions at {one.image.zoom} and {other.image.zoom} of the native scale do not fuse")
         self._parts = one, other
         self.values = np.array(list(dict.fromkeys([*one.values.tolist(), *other.values.tolist()])), np.uint8)
+        self._specks: Specks | None = None
+        if one.specks:
+            channel = self.values.tolist().index(one.values[one.specks.channel])
+            self._specks = replace(one.specks, channel=channel)
 
     def labels(self, window: Window) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Predict a native window.
@@ -31,15 +45,27 @@ class FusedPrediction:
         Returns
         -------
         classes, confidence : (Y, X) uint8
-            Confidence 0 to 255 is 0 to 1, see `fuse`.
+            Confidence 0 to 255 is 0 to 1: the mean probability of the class, times what `fuse` finds shared.
         """
-        parts = [spread_channels(part.probabilities(window), part.values, self.values) for part in self._parts]
-        channels, confidence = fuse(*parts)
-        return self.values[channels], np.clip(np.rint(confidence * 255), 0, 255).astype(np.uint8)
+        *mean, shared = natively(self._parts[0].image, window, self._working)
+        confidence = np.max(mean, axis=0) * shared
+        return self.values[np.argmax(mean, axis=0)], np.clip(np.rint(confidence * 255), 0, 255).astype(np.uint8)
+
+    def _working(self, window: Window) -> NDArray[np.float32]:
+        """Mean without specks and what is shared, (K + 1, Y, X), at the working scale."""
+        shape = self._parts[0].tiled.shape
+        mean = self._specks.without(self._mean, window, shape) if self._specks else self._mean(window)
+        return np.concatenate([mean, fuse(*self._seen(window))[1][None]])
+
+    def _mean(self, window: Window) -> NDArray[np.float32]:
+        return fuse(*self._seen(window))[0]
+
+    def _seen(self, window: Window) -> list[NDArray[np.float32]]:
+        return [spread_channels(part.seen(window), part.values, self.values) for part in self._parts]
 
 
-def fuse(one: NDArray[np.float32], other: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """Fuse two predictions: the class of the mean of both, equally weighted.
+def fuse(one: NDArray[np.float32], other: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Fuse two predictions, equally weighted.
 
     Parameters
     ----------
@@ -48,18 +74,16 @@ def fuse(one: NDArray[np.float32], other: NDArray[np.float32]) -> tuple[NDArray[
 
     Returns
     -------
-    channels : (Y, X) int
-        Class of the largest mean probability.
-    confidence : (Y, X) float32
-        That mean probability, in [0, 1]; where the two prefer different classes it is multiplied by what their
-        distributions share, sum over k of min(p_k, q_k), so that two sure models that contradict each other give
-        next to none.
+    mean : (K, Y, X) float32
+        Of both.
+    shared : (Y, X) float32
+        1 where both prefer the same class; elsewhere what their distributions share, sum over k of min(p_k, q_k), so
+        that two sure models that contradict each other are worth next to nothing.
     """
-    mean = (one + other) / 2
-    confidence = mean.max(axis=0)
-    differ = one.argmax(axis=0) != other.argmax(axis=0)
-    confidence[differ] *= np.minimum(one, other).sum(axis=0)[differ]
-    return mean.argmax(axis=0), confidence
+    agree = one.argmax(axis=0) == other.argmax(axis=0)
+    shared = np.where(agree, 1, np.minimum(one, other).sum(axis=0)).astype(np.float32)
+    mean: NDArray[np.float32] = (one + other) * np.float32(0.5)
+    return mean, shared
 
 
 def spread_channels(

@@ -1,5 +1,6 @@
 """Regions too small to be objects."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil, pi
 from typing import Self
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histobridge.core.config import ProposeConfig
+from histobridge.core.images.working import Window
 
 SHARE_OF_DIAMETER = ProposeConfig().smallest_object
 """What is narrower than this share of a typical object is no object but noise."""
@@ -37,6 +39,34 @@ class Specks:
     def margin_px(self) -> int:
         """Pixels around a window that have to be known: no region of fewer pixels reaches further."""
         return ceil(self.area_px)
+
+    def without(
+        self, read: Callable[[Window], NDArray[np.float32]], window: Window, shape: tuple[int, int]
+    ) -> NDArray[np.float32]:
+        """Read a window without specks, the same as that part of the whole would be.
+
+        Parameters
+        ----------
+        read : callable
+            ``read(window)`` gives probabilities (K, Y, X) float32, which are changed in place.
+        window : tuple of slice
+        shape : tuple of int
+            (Y, X) of the whole.
+
+        Returns
+        -------
+        (K, Y, X) float32
+        """
+        margin = self.margin_px
+        rows, columns = (
+            slice(max(0, part.start - margin), min(size, part.stop + margin))
+            for part, size in zip(window, shape, strict=True)
+        )
+        probabilities = read((rows, columns))
+        self.drop(probabilities)
+        top, left = window[0].start - rows.start, window[1].start - columns.start
+        height, width = (part.stop - part.start for part in window)
+        return probabilities[:, top : top + height, left : left + width]
 
     def drop(self, probabilities: NDArray[np.float32]) -> None:
         """Leave each speck to the class that comes second there.

@@ -1,5 +1,6 @@
 """How a segmenter sees target images: as they are, or translated to the look of the source."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -148,34 +149,48 @@ class NativePrediction:
         if IGNORE in values:
             raise ValueError(f"label value {IGNORE} means unlabelled and cannot be predicted")
 
-    def probabilities(self, window: Window) -> NDArray[np.float32]:
-        """Probabilities of a native window, (K, Y, X) float32: resampled from the working scale, classes after."""
-        rows, row_range = resampling_matrix(window[0], 1 / self.image.zoom, self.image.shape[0])
-        columns, column_range = resampling_matrix(window[1], 1 / self.image.zoom, self.image.shape[1])
-        working = self.working((row_range, column_range))
-        return np.stack([(columns @ (rows @ channel).T).T for channel in working])
-
-    def working(self, window: Window) -> NDArray[np.float32]:
-        """Probabilities of a window at the working scale, (K, Y, X) float32; they sum to less than 1 on specks."""
-        margin = self.specks.margin_px if self.specks else 0
-        wider = tuple(
-            slice(max(0, part.start - margin), min(size, part.stop + margin))
-            for part, size in zip(window, self.tiled.shape, strict=True)
-        )
-        probabilities = self.tiled.window((wider[0], wider[1]))
+    def seen(self, window: Window) -> NDArray[np.float32]:
+        """Probabilities of a window at the working scale, (K, Y, X) float32, specks and all."""
+        probabilities = self.tiled.window(window)
         for channel, kept in enumerate(self.kept, start=1):
             if not kept:
                 probabilities[0] += probabilities[channel]
                 probabilities[channel] = 0
-        if self.specks:
-            self.specks.drop(probabilities)
-        rows, columns = (
-            slice(part.start - whole.start, part.stop - whole.start) for part, whole in zip(window, wider, strict=True)
-        )
-        return probabilities[:, rows, columns]
+        return probabilities
+
+    def working(self, window: Window) -> NDArray[np.float32]:
+        """Probabilities of a window at the working scale, (K, Y, X) float32; they sum to less than 1 on specks."""
+        return self.specks.without(self.seen, window, self.tiled.shape) if self.specks else self.seen(window)
+
+    def probabilities(self, window: Window) -> NDArray[np.float32]:
+        """Probabilities of a native window, (K, Y, X) float32."""
+        return natively(self.image, window, self.working)
 
     def labels(self, window: Window) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Classes and confidence (0 to 255 is 0 to 1) of a native window, both (Y, X) uint8."""
         probabilities = self.probabilities(window)
         confidence = np.clip(np.rint(probabilities.max(axis=0) * 255), 0, 255).astype(np.uint8)
         return self.values[probabilities.argmax(axis=0)], confidence
+
+
+def natively(
+    image: WorkingImage, window: Window, working: Callable[[Window], NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    """Bring what is known at the working scale of an image to its native pixels.
+
+    Parameters
+    ----------
+    image : WorkingImage
+    window : tuple of slice
+        Native pixels.
+    working : callable
+        ``working(window)`` gives (K, Y, X) float32 of a window at the working scale.
+
+    Returns
+    -------
+    (K, Y, X) float32
+        Of the native window, resampled; probabilities are resampled before classes are taken, not after.
+    """
+    rows, row_range = resampling_matrix(window[0], 1 / image.zoom, image.shape[0])
+    columns, column_range = resampling_matrix(window[1], 1 / image.zoom, image.shape[1])
+    return np.stack([(columns @ (rows @ channel).T).T for channel in working((row_range, column_range))])
