@@ -1,18 +1,22 @@
 """The benchmark of quality: classes of a pair, blocks of one volume, tables that have grown, cells that are missing."""
 
+import argparse
 import csv
 import importlib
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from histobridge.core.config import ProposeConfig
 from histobridge.core.project import Project
 from histobridge.core.synthetic import two_modalities
 
 MITO = "em-sstem-drosophila-vnc>em-sbem-mito"
 MYELIN = "myelin-tem-mouse>myelin-sem-rat"
+MODEL = ("model.safetensors", "model.json", "view.json")
 
 
 @pytest.fixture
@@ -92,14 +96,24 @@ def test_a_volume_is_scored_by_blocks_on_the_classes_both_have_and_goes_on_where
 
 def test_a_fused_proposal_takes_the_models_that_the_routes_have_made(benchmark, words, tmp_path):
     quality = benchmark("quality")
-    quality.main([*words, "--cells", "tutorship-instant", "adaptation-instant", "fused-instant"])
-    project = Project.open(tmp_path / "work" / MITO.replace(">", "--") / "pair")
-    tutored, adapted, fused = project.runs("propose")
-    for route, run in (("tutorship", tutored), ("adaptation", adapted)):
-        weights = (fused.path / route / "model.safetensors").read_bytes()
-        assert weights == (run.path / "model.safetensors").read_bytes()
-    learned = ["tutoring" in (run.path / "events.jsonl").read_text() for run in (tutored, fused)]
-    assert learned == [True, False]
+    source, target = (tmp_path / name for name in MITO.split(">"))
+    arguments = argparse.Namespace(**vars(quality.parse(words)) | {"source": source, "target": target})
+    before = quality.Bench(arguments)
+    noted = {"runs": {}, "done": []}
+    for route in ("tutorship", "adaptation"):
+        made = before.project.create_run("propose", ProposeConfig())
+        for name in MODEL:
+            (made.path / name).write_text(f"{route} {name}")
+        noted["runs"][f"{route}-instant-0"] = [made.id, 40.0]
+        noted["done"].append([f"{route}-instant", 0])
+    before.notes.file.write_text(json.dumps(noted))
+    bench = quality.Bench(arguments)
+    fused, other = (bench.project.create_run("propose", ProposeConfig(route="fused")) for _ in range(2))
+    assert bench.reuse(fused, "instant", 0) == 80
+    for route in ("tutorship", "adaptation"):
+        assert [(fused.path / route / name).read_text() for name in MODEL] == [f"{route} {name}" for name in MODEL]
+    assert bench.reuse(other, "instant", 1) == 0, "another seed has made nothing yet"
+    assert not (other.path / "tutorship").exists()
 
 
 def test_slices_without_subject_come_in_blocks_and_a_gap_keeps_neighbours_from_training(benchmark, tmp_path):

@@ -46,7 +46,7 @@ def learn_and_match(window, ended):
 def propose(window, ended):
     click(window.step_bar.buttons["labels"])
     page = window.page("labels")
-    page.form.set(reverse_steps=20)
+    page.form.set(reverse_steps=20, flips=False)
     page.form.nested["training"].set(preset="tiny", steps=60)
     click(page.start_button)
     run = ended(window, "propose").run
