@@ -67,7 +67,7 @@ def words(tmp_path):
         write_set(tmp_path / name, [each.image for each in fields], masks, sizes, [""] * count)
     paths = {"data": ".", "work": "work", "table": "table.csv"}
     options = [word for name, path in paths.items() for word in (f"--{name}", str(tmp_path / path))]
-    return [*options, "--pairs", MITO, "--preset", "tiny", "--steps", "20", "--seeds", "0"]
+    return [*options, "--pairs", MITO, "--preset", "tiny", "--steps", "6", "--seeds", "0"]
 
 
 def test_a_volume_is_scored_by_blocks_on_the_classes_both_have_and_goes_on_where_it_was(

@@ -35,7 +35,7 @@ def learn_and_match(window, ended):
     """Match: a tiny network, few steps, set in the form."""
     click(window.step_bar.buttons["match"])
     page = window.page("match")
-    page.training.nested["training"].set(preset="tiny", steps=120)
+    page.training.nested["training"].set(preset="tiny", steps=60, crop_px=96, batch_size=4)
     click(page.start_button)
     ended(window, "train-segmenter")
     ended(window, "match")
@@ -47,7 +47,7 @@ def propose(window, ended):
     click(window.step_bar.buttons["labels"])
     page = window.page("labels")
     page.form.set(reverse_steps=20, flips=False)
-    page.form.nested["training"].set(preset="tiny", steps=60)
+    page.form.nested["training"].set(preset="tiny", steps=60, crop_px=96, batch_size=4)
     click(page.start_button)
     run = ended(window, "propose").run
     assert "with Instant" in page.result.text()
