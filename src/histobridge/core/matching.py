@@ -109,10 +109,12 @@ def match_domains(project: Project, run: Run, config: MatchConfig) -> Job[dict[s
     ProjectError
         If the source is not learned yet, there are no target images, or pixel sizes are missing.
     """
+    from histobridge.core.device import quick_device
     from histobridge.core.segment.model import Segmenter
 
     source_run = project.need("segmenter", config.segmenter, "learn the source labels first")
-    segmenter = Segmenter.load(source_run.path)
+    device, words = quick_device()
+    segmenter = Segmenter.load(source_run.path, device)
     records = spread(project.images("target"), config.images_used)
     judge = Judge(project, segmenter, records, config.score)
     estimate = yield from _estimate_scale(judge, config, segmenter.card)
@@ -144,7 +146,7 @@ def match_domains(project: Project, run: Run, config: MatchConfig) -> Job[dict[s
         images=tuple(images),
     )
     write_json(run.path / "matching.json", matching.model_dump(mode="json"))
-    yield Progress(10, 10, "matched", preview=previews(project, matching))
+    yield Progress(10, 10, f"matched {words}".rstrip(), preview=previews(project, matching))
     return matching.model_dump(mode="json", exclude={"source_look", "target_look"})
 
 

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histobridge.core.config import ProposeConfig, SegmenterTraining
+from histobridge.core.device import choose_device
 from histobridge.core.images.working import QUANTILES, WorkingImage, zoom_of
 from histobridge.core.job import Job, Progress, counted
 from histobridge.core.matching import Matching
@@ -12,7 +13,7 @@ from histobridge.core.runs import Run
 from histobridge.core.segment.crops import CropSampler, Field, Look
 from histobridge.core.segment.learn import labelled_images, nested_channels, working_field
 from histobridge.core.segment.model import ModelCard, Segmenter
-from histobridge.core.segment.networks import build_network, choose_device
+from histobridge.core.segment.networks import build_network
 from histobridge.core.segment.pretrain import pretrain
 from histobridge.core.segment.sheaths import vary_sheaths
 from histobridge.core.segment.terms.pool import TilePool

@@ -1,8 +1,9 @@
 import pytest
 import torch
 
+from histobridge.core.device import choose_device
 from histobridge.core.errors import InputError
-from histobridge.core.segment.networks import build_network, choose_device
+from histobridge.core.segment.networks import build_network
 
 
 @pytest.mark.parametrize(("preset", "millions"), [("tiny", 0.12), ("cpu", 1.63), ("gpu", 7.76)])

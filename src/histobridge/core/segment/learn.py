@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histobridge.core.config import Domain, TrainSegmenterConfig
+from histobridge.core.device import choose_device
 from histobridge.core.errors import ProjectError
 from histobridge.core.images.working import QUANTILES, WorkingImage, resample_labels, zoom_of
 from histobridge.core.job import Job, counted
@@ -16,7 +17,7 @@ from histobridge.core.scale import labelled_diameter_um, read_labels
 from histobridge.core.segment.card import to_channels
 from histobridge.core.segment.crops import CropSampler, Field
 from histobridge.core.segment.model import ModelCard, Segmenter
-from histobridge.core.segment.networks import build_network, choose_device
+from histobridge.core.segment.networks import build_network
 from histobridge.core.segment.pretrain import pretrain
 from histobridge.core.segment.sheaths import vary_sheaths
 from histobridge.core.segment.terms.pool import TilePool

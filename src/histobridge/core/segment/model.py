@@ -12,10 +12,11 @@ from safetensors.torch import save as save_tensors
 from torch import nn
 from torch.nn import functional
 
+from histobridge.core.device import choose_device
 from histobridge.core.errors import ProjectError
 from histobridge.core.files import read_json, write_bytes, write_json
 from histobridge.core.segment.card import CARD_SCHEMA_VERSION, ModelCard
-from histobridge.core.segment.networks import SIZE_MULTIPLE, build_network, choose_device
+from histobridge.core.segment.networks import SIZE_MULTIPLE, build_network
 
 __all__ = ["ModelCard", "Segmenter"]
 

@@ -48,15 +48,6 @@ def build_network(preset: Preset, channels_out: int, seed: int = 0) -> nn.Module
     raise InputError(f"unknown network preset {preset!r}; expected tiny, cpu or gpu")
 
 
-def choose_device(name: str) -> torch.device:
-    """Resolve ``auto``, ``cpu`` or ``cuda``; raise `InputError` if a GPU is asked for and there is none."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise InputError(f"device: {name!r} was asked for, but torch finds no CUDA GPU here; choose auto or cpu")
-    return torch.device(name)
-
-
 def _unet(channels: tuple[int, ...], channels_out: int, residual_units: int) -> nn.Module:
     from monai.networks.nets.unet import UNet
 

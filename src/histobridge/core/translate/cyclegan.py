@@ -15,11 +15,12 @@ from safetensors.torch import save as save_tensors
 from torch import nn
 
 from histobridge.core.config import Config, Direction, TrainTranslatorConfig
+from histobridge.core.device import choose_device
 from histobridge.core.errors import ProjectError
 from histobridge.core.files import read_json, write_bytes, write_json
 from histobridge.core.translate.base import BOTH_DIRECTIONS, Image, Look, check_direction
 from histobridge.core.translate.instant import Instant
-from histobridge.core.translate.networks import STRIDE, build_generator, halo_of, pick_device
+from histobridge.core.translate.networks import STRIDE, build_generator, halo_of
 from histobridge.core.translate.norms import with_fixed_norms
 
 SCHEMA_VERSION = 1
@@ -160,7 +161,7 @@ class CycleGan:
             nn.ModuleDict(dict(generators.items())).load_state_dict(load_tensors(data), strict=True)
         except (SafetensorError, RuntimeError) as error:
             raise ProjectError(f"{file} does not fit its networks: {error}; train the translator again") from error
-        where = pick_device(device)
+        where = choose_device(device)
         return cls(
             {direction: net.to(where) for direction, net in generators.items()},
             Instant(card.invert, card.source_look, card.target_look),

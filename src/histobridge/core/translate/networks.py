@@ -1,6 +1,5 @@
 """Generator and discriminator of image translation."""
 
-import torch
 from torch import Tensor, nn
 
 from histobridge.core.translate.norms import instance_norm
@@ -112,10 +111,3 @@ def build_discriminator(channels: int = 16) -> nn.Module:
         spatial_dims=2, channels=channels, in_channels=1, num_layers_d=2, norm="INSTANCE", bias=True, padding=1
     )
     return discriminator
-
-
-def pick_device(name: str) -> torch.device:
-    """Turn ``auto``, ``cpu`` or ``cuda`` into a device; ``auto`` takes the GPU if there is one."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)

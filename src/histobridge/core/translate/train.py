@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from histobridge.core.checkpoint import load_checkpoint, save_checkpoint
 from histobridge.core.config import TrainTranslatorConfig
+from histobridge.core.device import choose_device
 from histobridge.core.errors import ProjectError
 from histobridge.core.job import Job, Progress
 from histobridge.core.translate.adversaries import Adversaries
@@ -16,7 +17,6 @@ from histobridge.core.translate.base import Image, look_of
 from histobridge.core.translate.crops import ImageCrops
 from histobridge.core.translate.cyclegan import CycleGan, card_of
 from histobridge.core.translate.instant import Instant
-from histobridge.core.translate.networks import pick_device
 from histobridge.core.translate.norms import freeze_norms
 
 PREVIEW_EVERY = 50
@@ -109,7 +109,7 @@ class _Training:
     ):
         self.config, self.instant, self.folder = config, instant, folder
         self.fields = {"source": source_fields, "target": target_fields}
-        self.device = pick_device(config.device)
+        self.device = choose_device(config.device)
         self.adversaries = Adversaries(config, self.device)
         self.crops = self._crops(seed=config.seed)
         shown = self._crops(seed=config.seed + 1)

@@ -1,0 +1,35 @@
+"""Which processor a network runs on."""
+
+import torch
+
+from histobridge.core.errors import InputError
+
+QUICK_BYTES = 2 * 2**30
+"""Free GPU memory that a quick job asks for; it predicts crops with a network that is trained in more."""
+
+
+def choose_device(name: str) -> torch.device:
+    """Resolve ``auto``, ``cpu`` or ``cuda``; raise `InputError` if a GPU is asked for and there is none."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise InputError(f"device: {name!r} was asked for, but torch finds no CUDA GPU here; choose auto or cpu")
+    return torch.device(name)
+
+
+def quick_device() -> tuple[str, str]:
+    """Choose where a quick job runs, which may come while a training fills the GPU.
+
+    Returns
+    -------
+    device : {"cpu", "cuda"}
+        The GPU if there is one with enough free memory.
+    words : str
+        What the user should know of it; empty if nothing.
+    """
+    if not torch.cuda.is_available():
+        return "cpu", ""
+    free, _ = torch.cuda.mem_get_info()
+    if free >= QUICK_BYTES:
+        return "cuda", ""
+    return "cpu", f"on the CPU, as GPU memory is short ({free / 1e9:.1f} GB free)"
