@@ -15,6 +15,7 @@ import argparse
 import shutil
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ from histobridge.core.runs import Run
 from histobridge.core.tiles import Tile
 from pairs import Notes, Pair, add_arguments
 from review import class_scores, correct, linked_copy, pool, scored_truth, truths
-from tables import append, read_table, stamp, subjects
+from tables import append, distinct, read_table, stamp, subjects
 
 TABLE = Path(__file__).parent / "results" / "learning_curve.csv"
 COLUMNS = [
@@ -59,6 +60,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--levels", nargs="*", type=int, default=[0, 1, 2, 4, 8, 16], help="reviewed tiles")
     parser.add_argument("--tile", type=int, default=256, help="side of a tile in native pixels")
     parser.add_argument("--tuning-steps", type=int, default=FineTuneConfig().steps)
+    parser.add_argument("--cross-validate", action="store_true", help="as the window does; scores stay the same")
     parser.add_argument("--table", type=Path, default=TABLE)
     return parser.parse_args(words)
 
@@ -96,9 +98,11 @@ class Curve(Pair):
         with project.editing("learning curve"):
             project.pin("proposals", base.id)
             efforts = [correct(project, base, name, tile, self.truths[name], seed) for name, tile in chosen]
-        tuning = FineTuneConfig(model=base.id, seed=seed, steps=self.arguments.tuning_steps, cross_validate=False)
-        tuned = project.create_run("finetune", tuning)
+        scored, steps = self.arguments.cross_validate, self.arguments.tuning_steps
+        tuning = FineTuneConfig(model=base.id, seed=seed, steps=steps, cross_validate=scored)
+        tuned, started = project.create_run("finetune", tuning), time.perf_counter()
         verdict = perform(tuned).get("verdict", "")
+        print(f"  fine-tuned in {time.perf_counter() - started:.0f} s", flush=True)
         predicted = project.create_run("propose", ProposeConfig(route="model", segmenter=tuned.id))
         perform(predicted)
         common = {
@@ -188,18 +192,35 @@ def report(curve: Curve) -> None:
     print(f"\n{curve.name}, {curve.arm}, {curve.preset} steps, tiles of {curve.tile_px} px, seeds {' '.join(seeds)}")
     print(f"mean Dice of classes, images, {subjects(rows)}; mean of seeds, 95 % interval; reviewed tiles never scored")
     print(f"no tile reviewed: {start}")
-    print(f"{'':24}" + "".join(f"{tiles:>18}" for tiles in levels))
+    print(f"{'':24}" + "".join(f"{tiles:>28}" for tiles in levels))
     for order in curve.arguments.orders:
         found = {n: {s: scores[order, s, n] for s in seeds if (order, s, n) in scores} for n in levels}
-        print(f"{order:24}" + "".join(f"{mean_and_interval(list(found[n].values())):>18}" for n in levels))
+        print(f"{order:24}" + "".join(f"{mean_and_interval(list(found[n].values())):>28}" for n in levels))
         if order != "random":
             gains = {
                 n: [value - scores["random", s, n] for s, value in found[n].items() if ("random", s, n) in scores]
                 for n in levels
             }
-            print(f"{'  minus random':24}" + "".join(f"{mean_and_interval(gains[n]):>18}" for n in levels))
+            print(f"{'  minus random':24}" + "".join(f"{mean_and_interval(gains[n]):>28}" for n in levels))
+        for line in changes(rows, order, seeds, levels):
+            print(line)
         strokes = {n: [effort[order, s, n] for s in found[n]] for n in levels}
-        print(f"{'  simulated strokes':24}" + "".join(f"{told_mean(strokes[n]):>18}" for n in levels))
+        print(f"{'  simulated strokes':24}" + "".join(f"{told_mean(strokes[n]):>28}" for n in levels))
+
+
+def changes(rows: list[dict], order: str, seeds: list[str], levels: list[int]) -> Iterator[str]:
+    """Say what reviewing changed: the mean of each seed, and the image that lost most."""
+    scores, _ = by_cell(rows)
+    images = distinct(rows, "image")
+    of_image = {image: by_cell([row for row in rows if row["image"] == image])[0] for image in images}
+    means, lowest = [], []
+    for n in levels:
+        done = [seed for seed in seeds if (order, seed, n) in scores]
+        means.append("/".join(f"{scores[order, seed, n] - scores['none', seed, 0]:+.3f}" for seed in done))
+        each = [of[order, seed, n] - of["none", seed, 0] for of in of_image.values() for seed in done]
+        lowest.append(f"{min(each):+.4f} ({sum(change < 0 for change in each)}/{len(each)} below 0)" if each else "")
+    yield f"{'  change by seed':24}" + "".join(f"{text:>28}" for text in means)
+    yield f"{'  of the lowest image':24}" + "".join(f"{text:>28}" for text in lowest)
 
 
 def by_cell(rows: list[dict]) -> tuple[dict, dict]:

@@ -41,6 +41,7 @@ from tables import (
 )
 
 TABLE = Path(__file__).parent / "results" / "quality.csv"
+ROUTES = ("tutorship", "adaptation", "fused")
 COLUMNS = [
     *("date", "commit", "machine", "preset", "pair", "arm", "seed", "image", "subject"),
     *("axon", "myelin", "seconds", "target_working_um", "instance_f1", "g_ratio_bias", *ADDED),
@@ -168,17 +169,36 @@ def report(table: Path, pair: str, preset: str, seeds: Sequence[str]) -> list[tu
     columns = list(measures(pair))
     print(f"\n{pair}, preset {preset}, newest row of each cell;")
     print(f"mean of {subjects(rows)}, then of seeds (lowest-highest seed)")
-    print(f"{'arm':22}{'mean':>7}  {'seeds':>11}{headings(columns)}  {'lowest subject':22}seconds")
-    missing = []
+    print(f"{'arm':22}{'mean':>7}  {'seeds':>11}{headings(columns)} seconds  each subject")
+    missing, scores = [], {}
     for arm in ARMS:
         cells = {
             seed: cell for seed in seeds if (cell := [row for row in rows if (row["arm"], row["seed"]) == (arm, seed)])
         }
         lacking = [seed for seed in seeds if seed not in cells]
         missing += [(pair, arm, seed) for seed in lacking]
+        scores[arm] = {seed: score(cell, pair) for seed, cell in cells.items()}
         told = f"  missing: seed {', '.join(lacking)}" if lacking else ""
         print(f"{arm:22}{line(cells, pair, columns) if cells else 'missing':>7}{told if cells else ''}")
+    for told in regrets(scores, seeds):
+        print(told)
     return missing
+
+
+def regrets(scores: dict[str, dict[str, float]], seeds: Sequence[str]) -> list[str]:
+    """What each route with the instant translator costs against the best one of the same seed, and the chosen one."""
+    arms = [f"{route}-instant" for route in (*ROUTES, "auto")]
+    complete = [seed for seed in seeds if all(seed in scores[arm] for arm in arms)]
+    if not complete:
+        return []
+    best = {seed: max(scores[arm][seed] for arm in arms[:-1]) for seed in complete}
+    lost = {arm: [best[seed] - scores[arm][seed] for seed in complete] for arm in arms}
+    worst = sum(scores[arms[-1]][seed] <= min(scores[arm][seed] for arm in arms[:-1]) for seed in complete)
+    told = (f"{arm} {' '.join(f'{loss:.3f}' for loss in losses)}" for arm, losses in lost.items())
+    return [
+        f"regret by seed ({' '.join(complete)}): {'; '.join(told)}",
+        f"the chosen route: mean regret {np.mean(lost[arms[-1]]):.3f}, worst of the routes for {worst} seeds",
+    ]
 
 
 def line(cells: dict[str, list[dict]], pair: str, columns: Sequence[str]) -> str:
@@ -189,11 +209,10 @@ def line(cells: dict[str, list[dict]], pair: str, columns: Sequence[str]) -> str
     by_subject = {
         name: score([row for row in rows if row["subject"] == name], pair) for name in distinct(rows, "subject")
     }
-    lowest = min(by_subject, key=by_subject.__getitem__)
     seconds = np.mean([float(row["seconds"]) for row in rows])
     return (
         f"{np.mean(scores):7.3f}  {min(scores):.3f}-{max(scores):.3f}{values(columns, measured)}"
-        f"  {f'{lowest} {by_subject[lowest]:.3f}':22}{seconds:7.0f}"
+        f" {seconds:7.0f}  {' '.join(f'{name} {value:.3f}' for name, value in by_subject.items())}"
     )
 
 

@@ -205,7 +205,18 @@ def test_the_report_computes_nothing_and_shows_all_pairs_with_what_is_missing(be
     assert set(quality.PAIRS) <= set(of)
     lines = {line.split()[0]: line.split() for line in of[MITO].splitlines()}
     assert lines["source-only"][:4] == ["source-only", "0.400", "0.400-0.400", "0.400"], "block1 0.2, block2 0.6"
-    assert lines["source-only"][4:] == ["0.500", "block1", "0.200", "5", "missing:", "seed", "1,", "2"]
+    assert lines["source-only"][4:] == [
+        "0.500",
+        "5",
+        "block1",
+        "0.200",
+        "block2",
+        "0.600",
+        "missing:",
+        "seed",
+        "1,",
+        "2",
+    ]
     assert lines["supervised"] == ["supervised", "missing"]
     assert "optimistic" in of[MITO]
     assert "optimistic" not in of[MYELIN]
@@ -220,3 +231,16 @@ def test_what_to_compute_has_to_be_said(benchmark, capsys):
     with pytest.raises(SystemExit):
         benchmark("quality").main([])
     assert "--report" in capsys.readouterr().err
+
+
+def test_regret_is_what_a_route_lacks_to_the_best_of_its_seed(benchmark):
+    scores = {
+        "tutorship-instant": {"0": 0.8, "1": 0.7, "2": 0.9},
+        "adaptation-instant": {"0": 0.75, "1": 0.72},
+        "fused-instant": {"0": 0.79, "1": 0.71},
+        "auto-instant": {"0": 0.79, "1": 0.7},
+    }
+    by_seed, chosen = benchmark("quality").regrets(scores, ["0", "1", "2"])
+    assert by_seed.startswith("regret by seed (0 1): tutorship-instant 0.000 0.020; adaptation-instant 0.050 0.000")
+    assert chosen == "the chosen route: mean regret 0.015, worst of the routes for 1 seeds"
+    assert benchmark("quality").regrets({arm: {} for arm in scores}, ["0"]) == []

@@ -20,7 +20,7 @@ from histobridge.core.metrics import mean_dice
 from histobridge.core.plausibility import Findings, find, g_ratio_plausibility, size_overlap
 from histobridge.core.project import Project
 from histobridge.core.scale import read_labels
-from histobridge.core.segment.card import ModelCard, to_channels
+from histobridge.core.segment.card import to_channels
 from histobridge.core.segment.crops import CropSampler, Field
 from histobridge.core.segment.learn import labelled_images
 from histobridge.core.segment.model import Segmenter
@@ -31,6 +31,7 @@ from histobridge.core.training_config import SegmenterTraining
 from histobridge.core.translate.base import Image, Look, Translator, look_of, translate_window
 from histobridge.core.translate.instant import Instant
 from histobridge.core.translate.learn import load_translator
+from histobridge.core.tutor import target_card
 
 Classes = NDArray[np.uint8]
 
@@ -195,22 +196,12 @@ def _reverse(
     training: SegmenterTraining,
 ) -> Job[float]:
     """Train a small network on proposals alone; return its mean Dice on source crops in the look of the target."""
-    classes = project.classes
-    values = tuple(spec.value for spec in classes)
+    values = tuple(spec.value for spec in project.classes)
     fields = [Field(crop.image.read(crop.window), to_channels(labels, values)) for crop, labels in proposed]
     net = build_network(training.preset, 1 + len(values), training.seed)
     sampler = CropSampler(fields, training.crop_px, training.augmentation, training.seed)
     yield from train(net, sampler, training)
-    card = ModelCard(
-        preset=training.preset,
-        classes=tuple(spec.name for spec in classes),
-        values=values,
-        domain="target",
-        working_um=matching.target_working_um,
-        object_diameter_px=matching.object_diameter_px,
-        quantiles=matching.target_look,
-        trained_on=tuple(crop.id for crop, _ in proposed),
-    )
+    card = target_card(project, matching, training, [crop.id for crop, _ in proposed])
     # Grey values alone: a translator that drew what is not there must not be the judge of it.
     instant = Instant(matching.invert, matching.source_look, matching.target_look)
     student = Segmenter(net, card)

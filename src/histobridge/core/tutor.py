@@ -1,5 +1,7 @@
 """Train the proxy segmenter of tutorship: labelled source images in the look of the target."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,18 +50,24 @@ def train_proxy(project: Project, run: Run, config: ProposeConfig, matching: Mat
         yield from counted(pretrain(net, pool, training, run.path), "looking at the target", (0, parts))
     job = train(net, sampler, training, run.path, lambda step: run.log("checkpoint", step=step), pool)
     yield from counted(job, "tutoring a segmenter", (parts - 1, parts))
-    card = ModelCard(
+    return Segmenter(net, target_card(project, matching, training, labelled_images(project, "source"), run.id))
+
+
+def target_card(
+    project: Project, matching: Matching, training: SegmenterTraining, images: Sequence[str], run_id: str = ""
+) -> ModelCard:
+    """Card of a segmenter that has learned all classes of the project in the look of the target."""
+    return ModelCard(
         preset=training.preset,
-        classes=tuple(spec.name for spec in classes),
-        values=values,
+        classes=tuple(spec.name for spec in project.classes),
+        values=tuple(spec.value for spec in project.classes),
         domain="target",
         working_um=matching.target_working_um,
         object_diameter_px=matching.object_diameter_px,
         quantiles=matching.target_look,
-        trained_on=tuple(labelled_images(project, "source")),
-        run=run.id,
+        trained_on=tuple(images),
+        run=run_id,
     )
-    return Segmenter(net, card)
 
 
 def tutor_fields(project: Project, matching: Matching, translator_name: str, values: tuple[int, ...]) -> list[Field]:
