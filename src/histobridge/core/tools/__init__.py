@@ -1,0 +1,1 @@
+"""Tools of the Review page: pure functions from one tile as shown to the tile as it should be."""
