@@ -159,12 +159,19 @@ class TileEdit:
             return 0
         return self._mark("accept", mask, ACCEPTED)
 
+    def accept_only(self, mask: NDArray[np.bool_]) -> int:
+        """Mark what nobody has decided within `mask`, (Y, X) of the tile, as right; returns how many pixels those were.
+
+        One step of undo, none if there was nothing to mark; the tile as a whole is not accepted by it.
+        """
+        self._catch_up()
+        mask = self._checked(mask) & (self._labels[1] == MODEL)
+        return self._mark("confirm", mask, ACCEPTED) if mask.any() else 0
+
     def ignore(self, mask: NDArray[np.bool_]) -> int:
         """Leave the pixels of `mask`, (Y, X) of the tile, out of learning; returns how many became so."""
-        if mask.shape != self.tile.shape:
-            raise ValueError(f"the mask is {mask.shape}, tile {self.tile.id} is {self.tile.shape}")
         self._catch_up()
-        mask = mask.astype(np.bool_) & (self._labels[1] != IGNORED)
+        mask = self._checked(mask) & (self._labels[1] != IGNORED)
         return self._mark("ignore", mask, IGNORED) if mask.any() else 0
 
     def skip(self) -> None:
@@ -191,6 +198,11 @@ class TileEdit:
 
     def _event(self, kind: Kind) -> None:
         self.store.append(Delta.event(self._entry(kind)))
+
+    def _checked(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        if mask.shape != self.tile.shape:
+            raise ValueError(f"the mask is {mask.shape}, tile {self.tile.id} is {self.tile.shape}")
+        return mask.astype(np.bool_)
 
     def _mark(self, kind: Kind, mask: NDArray[np.bool_], state: int) -> int:
         """Write down the shown classes of `mask` with a new state; an event if the mask is empty."""

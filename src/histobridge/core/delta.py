@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from histobridge.core.errors import ProjectError
 from histobridge.core.tiles import Window
 
-Kind = Literal["stroke", "undo", "redo", "accept", "skip", "ignore", "merge"]
+Kind = Literal["stroke", "undo", "redo", "accept", "confirm", "skip", "ignore", "merge"]
 FORMAT = 1
 NOWHERE: Window = (slice(0, 0), slice(0, 0))
 _HEAD_LENGTH = struct.Struct("<I")

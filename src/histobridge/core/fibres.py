@@ -33,7 +33,7 @@ def derive_fibres(classes: NDArray[np.uint8], manifest: Manifest) -> NDArray[np.
 
     pair = manifest.nested_pair()
     nested = tuple(spec.value for spec in pair) if pair else ()
-    fibres = _nested(classes, *nested) if len(nested) == 2 else np.zeros(classes.shape, np.int32)
+    fibres = nested_fibres(classes, *nested) if len(nested) == 2 else np.zeros(classes.shape, np.int32)
     for spec in manifest.classes:
         if spec.value not in nested:
             regions = label(classes == spec.value, connectivity=1)
@@ -42,8 +42,21 @@ def derive_fibres(classes: NDArray[np.uint8], manifest: Manifest) -> NDArray[np.
     return np.asarray(relabel_sequential(fibres)[0], dtype=np.uint32)
 
 
-def _nested(classes: NDArray[np.uint8], inner: int, outer: int) -> NDArray[np.int32]:
-    """Number inner regions, and hand each pixel of the outer class to the one that reaches it first."""
+def nested_fibres(classes: NDArray[np.uint8], inner: int, outer: int) -> NDArray[np.int32]:
+    """Number inner regions, and hand each pixel of the outer class to the one that reaches it first.
+
+    Parameters
+    ----------
+    classes : ndarray (Y, X) uint8
+        0 background, class values, 255 unlabelled.
+    inner, outer : int
+        Values of the enclosed and the enclosing class.
+
+    Returns
+    -------
+    ndarray (Y, X) int32
+        Ids from 1, first of the inner regions and then of outer regions without any; 0 for all other classes.
+    """
     from scipy import ndimage
     from skimage.measure import label
     from skimage.segmentation import watershed
