@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histobridge.core.errors import HistoBridgeError
+from histobridge.core.ownership import Owner
 from histobridge.core.tiles import Window
 
 
@@ -34,20 +35,6 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
-class Owner:
-    """Pixels of a sheath that the user gave to an axon, whatever axon lies nearest."""
-
-    axon: tuple[int, int]
-    """(y, x) of the tile, a pixel inside the axon."""
-
-    window: Window
-    """Pixels of the tile, counted from its corner, around `mask`."""
-
-    mask: NDArray[np.bool_]
-    """(Y, X) of `window`: the pixels that belong to the axon."""
-
-
-@dataclass(frozen=True, slots=True)
 class ToolResult:
     """What a tool did: at most one step of undo."""
 
@@ -64,4 +51,4 @@ class ToolResult:
     """(Y, X) where a fill would run out; none if nothing leaks."""
 
     owners: tuple[Owner, ...] = ()
-    """Ownership of sheaths set by this edit."""
+    """Ownership of sheaths set by this edit, in pixels of the tile."""
