@@ -1,4 +1,4 @@
-"""Project arrays <-> napari layers: writes to the viewer, together with `flip`, and touches only its own layers."""
+"""Project arrays <-> napari layers: writes to the viewer, with `flip`, `overlays` and `pointer`, only to its own."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from histobridge.core.manifest import ClassSpec
 from histobridge.flip import Flip
+from histobridge.surroundings import Surroundings, place_layer
+from histobridge.overlays import Overlays
+from histobridge.pointer import Pointer
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels, Layer, Shapes
@@ -21,7 +24,7 @@ BRUSHES = (1, 2, 3, 5, 7, 10, 14, 20, 28, 40, 56, 80)
 class Canvas:
     """Our few layers in a viewer: ``image``, ``labels`` and, while a size is measured, ``typical object``.
 
-    While models are compared, `flip` holds theirs.
+    While models are compared, `flip` holds theirs; `surroundings` holds what lies around the tile.
 
     Layers are known by identity, never by name, so a layer of the user's with the same name stays hers.
 
@@ -37,7 +40,10 @@ class Canvas:
         self.labels: Labels | None = None
         self.ruler: Shapes | None = None
         self.flip = Flip(self._viewer)
-        self._hidden: list[Labels] = []
+        self.surroundings = Surroundings(self._viewer)
+        self.overlays = Overlays(self._viewer)
+        self.pointer = Pointer(self._viewer)
+        self._hidden: list[Layer] = []
         self._shown: object = None
         self._erase_before = ""
 
@@ -114,10 +120,13 @@ class Canvas:
         else:
             mode = layer.mode
             layer.editable = False  # napari forgets its undo history here; else Ctrl+Z paints this tile into the next
-            layer.data = np.array(classes)
-            layer.scale, layer.units, layer.translate = place["scale"], place["units"], place["translate"]
+            if layer.data.shape == classes.shape:
+                layer.data[...] = classes
+            else:
+                layer.data = np.array(classes)
             layer.editable = True
             layer.mode = mode
+            place_layer(layer, **place)
         layer.editable = editable
         self._viewer.layers.selection.active = layer
         return fresh
@@ -222,7 +231,8 @@ class Canvas:
     def hide_labels(self, on: bool) -> None:
         """Hide the labels, or those laid over them, or show them again."""
         if on:
-            self._hidden = [layer for layer in (self.labels, *self.flip.layers) if layer is not None and layer.visible]
+            known = (self.labels, *self.flip.layers, *self.overlays.hidden_with_labels)
+            self._hidden = [layer for layer in known if layer is not None and layer.visible]
         for layer in self._hidden:
             layer.visible = not on
 
@@ -231,6 +241,7 @@ class Canvas:
         layer = self.labels
         if layer is None:
             return
+        layer.keymap = {}
         for key, press in presses.items():
             layer.bind_key(key, lambda _layer, press=press: press(), overwrite=True)
         for key, hold in holds.items():
@@ -248,13 +259,15 @@ class Canvas:
         """Return the user's image layers, bottom first."""
         from napari.layers import Image
 
-        return [layer for layer in self._viewer.layers if isinstance(layer, Image) and layer is not self.image]
+        ours = (self.image, self.flip.over)
+        images = (layer for layer in self._viewer.layers if isinstance(layer, Image))
+        return [layer for layer in images if all(layer is not known for known in ours)]
 
     def open_masks(self) -> list["Labels"]:
         """Return the user's labels layers, bottom first."""
         from napari.layers import Labels
 
-        ours = (self.labels, *self.flip.layers)
+        ours = (self.labels, *self.flip.layers, *self.overlays.layers)
         labels = (layer for layer in self._viewer.layers if isinstance(layer, Labels))
         return [layer for layer in labels if all(layer is not known for known in ours)]
 
@@ -264,7 +277,9 @@ class Canvas:
         """Take one of our layers (``image``, ``labels``, ``ruler``) out of the viewer."""
         layer = getattr(self, name)
         if name == "labels":
+            self.pointer.disarm()
             self.flip.remove()
+            self.overlays.clear()
         if self._alive(layer):
             self._viewer.layers.remove(layer)
         setattr(self, name, None)
