@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,33 @@ def write_json(path: Path, value: Any, *, durable: bool = True, private: bool = 
 def read_json(path: Path) -> Any:
     """Read one JSON file."""
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def append_json_lines(path: Path, values: Iterable[Any], *, durable: bool = True) -> None:
+    """Append each value as one line of JSON, synced when `durable`; the file is made if missing."""
+    lines = b"".join(json.dumps(value, ensure_ascii=False).encode() + b"\n" for value in values)
+    with path.open("a+b") as stream:
+        if stream.seek(0, os.SEEK_END):
+            stream.seek(-1, os.SEEK_END)
+            # A line torn by a crash must not swallow the next one.
+            lines = lines if stream.read(1) == b"\n" else b"\n" + lines
+        stream.write(lines)
+        stream.flush()
+        if durable:
+            os.fsync(stream.fileno())
+
+
+def read_json_lines(path: Path) -> Iterator[Any]:
+    """Read a file of JSON lines; torn ones are left out, and without a file there are none."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return
+    for line in text.split("\n"):
+        try:
+            yield json.loads(line)
+        except json.JSONDecodeError:
+            continue
 
 
 def rename_durably(source: Path, target: Path) -> None:

@@ -1,6 +1,5 @@
 """One folder a job: what it was asked, where it stands, what it made."""
 
-import json
 import os
 import secrets
 import socket
@@ -15,7 +14,7 @@ from pydantic import Field
 
 from histobridge.core.config import Config
 from histobridge.core.errors import ProjectError
-from histobridge.core.files import read_json, write_json
+from histobridge.core.files import append_json_lines, read_json, read_json_lines, write_json
 from histobridge.core.lock import process_alive
 
 Status = Literal["queued", "running", "finished", "failed", "cancelled", "interrupted"]
@@ -170,28 +169,12 @@ class Run:
 
     def log(self, kind: str, **details: Any) -> None:
         """Append one line to the event log."""
-        line = json.dumps({"time": round(time.time(), 3), "kind": kind, **details}).encode() + b"\n"
-        with (self.path / "events.jsonl").open("a+b") as stream:
-            if stream.seek(0, os.SEEK_END):
-                stream.seek(-1, os.SEEK_END)
-                # A line torn by a crash must not swallow this one.
-                line = line if stream.read(1) == b"\n" else b"\n" + line
-            stream.write(line)
-            stream.flush()
-            if kind != "progress":
-                os.fsync(stream.fileno())
+        event = {"time": round(time.time(), 3), "kind": kind, **details}
+        append_json_lines(self.path / "events.jsonl", [event], durable=kind != "progress")
 
     def events(self) -> Iterator[dict[str, Any]]:
         """Read the event log; a torn last line is left out."""
-        try:
-            text = (self.path / "events.jsonl").read_text(encoding="utf-8", errors="replace")
-        except FileNotFoundError:
-            return
-        for line in text.splitlines():
-            try:
-                yield json.loads(line)
-            except json.JSONDecodeError:
-                continue
+        yield from read_json_lines(self.path / "events.jsonl")
 
     def request_cancel(self) -> None:
         """Ask whoever runs the job to stop at its next step."""
