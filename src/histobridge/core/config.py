@@ -9,8 +9,9 @@ from histobridge.core.base_config import Config, Direction, Domain
 from histobridge.core.segment.terms.settings import TermSettings
 from histobridge.core.segment.test_time_settings import AtTestTime
 from histobridge.core.training_config import SegmenterTraining
+from histobridge.core.translator_config import TrainTranslatorConfig
 
-__all__ = ["Config", "Direction", "Domain", "SegmenterTraining"]
+__all__ = ["Config", "Direction", "Domain", "SegmenterTraining", "TrainTranslatorConfig"]
 
 
 class SelfTestConfig(Config):
@@ -111,46 +112,6 @@ class MatchConfig(Config):
 
     images_used: PositiveInt = 8
     """At most this many images of the target are looked at."""
-
-
-class TrainTranslatorConfig(Config):
-    """Learn to give images of one domain the look of the other."""
-
-    method: Literal["cyclegan"] = "cyclegan"
-    """The translation method."""
-
-    matching: str = ""
-    """Run that matched the domains; empty: the latest."""
-
-    steps: PositiveInt = 800
-    """Optimizer steps, one crop of each domain a step."""
-
-    crop_px: PositiveInt = Field(96, multiple_of=16)
-    """Side of a training crop in pixels of the working scale."""
-
-    channels: PositiveInt = 16
-    """Channels of the first layer of the generators and discriminators."""
-
-    blocks: PositiveInt = 4
-    """Residual blocks of each generator."""
-
-    learning_rate: PositiveFloat = 5e-4
-    """Adam learning rate; decays linearly to zero over the second half."""
-
-    cycle_weight: NonNegativeFloat = 10.0
-    """Weight of the cycle loss."""
-
-    identity_weight: NonNegativeFloat = 5.0
-    """Weight of the identity loss; the polarity is matched before, so it never anchors the wrong one."""
-
-    checkpoint_every: PositiveInt = 100
-    """Steps between two checkpoints."""
-
-    seed: NonNegativeInt = 0
-    """Seed of weights and crops."""
-
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to train; `auto` takes the GPU if there is one."""
 
 
 class ProposeConfig(Config):

@@ -1,5 +1,6 @@
 """One step of CycleGAN training: two generators against two discriminators."""
 
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -8,10 +9,14 @@ from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
 from histobridge.core.checkpoint import optimizer_tensors, part, prefixed, restore_optimizer
-from histobridge.core.config import Direction, TrainTranslatorConfig
+from histobridge.core.config import Direction, Domain, TrainTranslatorConfig
 from histobridge.core.errors import ProjectError
+from histobridge.core.translate.card import card_of
+from histobridge.core.translate.cyclegan import CycleGan
+from histobridge.core.translate.instant import Instant
 from histobridge.core.translate.losses import FakePool, average_weight, discriminator_loss, least_squares
-from histobridge.core.translate.networks import build_discriminator, build_generator
+from histobridge.core.translate.networks import build_discriminator, build_generator, halo_of
+from histobridge.core.translate.norms import freeze_norms
 
 AVERAGE_LIMIT = 0.999
 MOST_SKIPPED = 20
@@ -58,10 +63,14 @@ class Adversaries:
         self.steps_done = 0
         self._skipped = 0
 
-    def generators(self) -> dict[Direction, nn.Module]:
-        """Copies of the averaged generators."""
+    def translator(self, instant: Instant, calibration: Mapping[Domain, Tensor] | None = None) -> CycleGan:
+        """Copy the averaged generators into a translator; see `Learner.translator`."""
         directions: tuple[Direction, ...] = ("source_to_target", "target_to_source")
-        return {direction: deepcopy(self.average[direction]) for direction in directions}
+        generators = {direction: deepcopy(self.average[direction]) for direction in directions}
+        if calibration is not None:
+            freeze_norms(generators["source_to_target"], calibration["source"])
+            freeze_norms(generators["target_to_source"], calibration["target"])
+        return CycleGan(generators, instant, card_of(self.config, instant, halo_of(self.config.blocks)))
 
     def step(self, source: Tensor, target: Tensor) -> dict[str, float]:
         """Update generators, then discriminators.

@@ -12,8 +12,8 @@ from histobridge.core.matching import Matching, load_matching, working_image
 from histobridge.core.project import Project
 from histobridge.core.runs import Run
 from histobridge.core.translate.base import Image, Translator
-from histobridge.core.translate.cyclegan import CycleGan
 from histobridge.core.translate.instant import Identity, Instant
+from histobridge.core.translate.learner import TrainedTranslator, load_trained
 from histobridge.core.translate.train import train_matched, train_pair
 
 __all__ = ["load_translator", "train_pair", "train_translator"]
@@ -124,12 +124,12 @@ def load_translator(project: Project, name: str, matching: Matching, device: str
     run = project.run(name)
     if run.verb != "train-translator":
         raise ProjectError(f"run {name} did not train a translator, it is a {run.verb} run; choose one that did")
-    translator = CycleGan.load(run.path, device)
+    translator = load_trained(run.path, device)
     _check_matching(translator, matching)
     return translator
 
 
-def _check_matching(translator: CycleGan, matching: Matching) -> None:
+def _check_matching(translator: TrainedTranslator, matching: Matching) -> None:
     """Raise `ProjectError` if the domains are matched otherwise than when `translator` was trained."""
     card = translator.card
     remedy = "train a translator for this matching, or choose the matching it was trained with"

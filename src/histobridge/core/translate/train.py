@@ -1,4 +1,4 @@
-"""The training loop of CycleGAN, from images to a translator whose tiles join."""
+"""The training loop of all methods, from images to a translator whose tiles join."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,19 +8,18 @@ import torch
 from numpy.typing import NDArray
 
 from histobridge.core.checkpoint import load_checkpoint, save_checkpoint
-from histobridge.core.config import TrainTranslatorConfig
+from histobridge.core.config import Domain, TrainTranslatorConfig
 from histobridge.core.device import choose_device
 from histobridge.core.errors import ProjectError
 from histobridge.core.job import Job, Progress
-from histobridge.core.translate.adversaries import Adversaries
 from histobridge.core.translate.base import Image, look_of
 from histobridge.core.translate.crops import ImageCrops
-from histobridge.core.translate.cyclegan import CycleGan, card_of
 from histobridge.core.translate.instant import Instant
-from histobridge.core.translate.norms import freeze_norms
+from histobridge.core.translate.learner import TrainedTranslator, build_learner
 
 PREVIEW_EVERY = 50
 CALIBRATION_CROPS = 48
+CALIBRATION_PIXELS = 1 << 20
 
 
 def train_pair(
@@ -30,7 +29,7 @@ def train_pair(
     config: TrainTranslatorConfig,
     folder: Path | None = None,
     on_checkpoint: Callable[[int], object] = lambda step: None,
-) -> Job[CycleGan]:
+) -> Job[TrainedTranslator]:
     """Train a translator on whole images of both domains.
 
     A checkpoint in `folder` is continued from; on the CPU the result then equals that of an uninterrupted training
@@ -51,13 +50,13 @@ def train_pair(
     Yields
     ------
     Progress
-        Every step with the losses ``generator``, ``discriminator``, ``cycle`` and ``identity``, and every 50 steps
+        Every step with the losses of the method, ``generator`` and ``discriminator`` among them, and every 50 steps
         the previews ``source_to_target`` and ``target_to_source``: an image, its translation, and the way back, side
         by side, (Y, X) uint8.
 
     Returns
     -------
-    CycleGan
+    TrainedTranslator
         With fixed norms, on the device it was trained on.
 
     Raises
@@ -78,12 +77,12 @@ def train_matched(
     config: TrainTranslatorConfig,
     folder: Path | None = None,
     on_checkpoint: Callable[[int], object] = lambda step: None,
-) -> Job[CycleGan]:
+) -> Job[TrainedTranslator]:
     """Train like `train_pair` on source images that already have the look of the target."""
     training = _Training(source_fields, target_fields, instant, config, folder)
     training.resume()
-    for step in range(training.adversaries.steps_done + 1, config.steps + 1):
-        losses = training.adversaries.step(training.draw("source"), training.draw("target"))
+    for step in range(training.learner.steps_done + 1, config.steps + 1):
+        losses = training.learner.step(training.draw("source"), training.draw("target"))
         if step % config.checkpoint_every == 0 or step == config.steps:
             training.save(on_checkpoint)
         preview = training.preview() if step % PREVIEW_EVERY == 0 or step == config.steps else {}
@@ -108,40 +107,42 @@ class _Training:
         folder: Path | None,
     ):
         self.config, self.instant, self.folder = config, instant, folder
-        self.fields = {"source": source_fields, "target": target_fields}
+        self.fields: dict[Domain, Sequence[Image]] = {"source": source_fields, "target": target_fields}
         self.device = choose_device(config.device)
-        self.adversaries = Adversaries(config, self.device)
+        self.learner = build_learner(config, self.device)
         self.crops = self._crops(seed=config.seed)
         shown = self._crops(seed=config.seed + 1)
         self.shown = {domain: crops.draw()[0, 0].numpy() for domain, crops in shown.items()}
         self.saved_step = 0
 
-    def _crops(self, seed: int) -> dict[str, ImageCrops]:
+    def _crops(self, seed: int) -> dict[Domain, ImageCrops]:
         return {
             domain: ImageCrops(fields, self.config.crop_px, seed=2 * seed + place)
             for place, (domain, fields) in enumerate(self.fields.items())
         }
 
-    def draw(self, domain: str) -> torch.Tensor:
-        """Draw one training crop, (1, 1, Y, X), on the device."""
-        return self.crops[domain].draw().to(self.device)
+    def draw(self, domain: Domain) -> torch.Tensor:
+        """Draw the training crops of one step, (N, 1, Y, X), on the device."""
+        return self._some(self.crops[domain], self.config.batch_size)
 
-    def finished(self) -> CycleGan:
-        """Fix the norms of the averaged generators at what crops of their domain show there."""
-        generators = self.adversaries.generators()
-        crops_of = self._crops(seed=self.config.seed + 2).values()
-        for crops, net in zip(crops_of, generators.values(), strict=True):
-            freeze_norms(net, torch.cat([crops.draw() for _ in range(CALIBRATION_CROPS)]).to(self.device))
-        return CycleGan(generators, self.instant, card_of(self.config, self.instant))
+    def _some(self, crops: ImageCrops, count: int) -> torch.Tensor:
+        return torch.cat([crops.draw() for _ in range(count)]).to(self.device)
+
+    def finished(self) -> TrainedTranslator:
+        """Fix the norms of the averaged networks at what crops of both domains show there."""
+        crops_of = self._crops(seed=self.config.seed + 2)
+        count = min(CALIBRATION_CROPS, max(4, CALIBRATION_PIXELS // self.config.crop_px**2))
+        calibration = {domain: self._some(crops, count) for domain, crops in crops_of.items()}
+        return self.learner.translator(self.instant, calibration)
 
     def preview(self) -> dict[str, NDArray[np.uint8]]:
         """Translate one crop of each domain there and back; source looks are put on for the eye."""
-        gan = CycleGan(self.adversaries.generators(), self.instant, card_of(self.config, self.instant))
+        translator = self.learner.translator(self.instant)
         source, target = self.shown["source"], self.shown["target"]
-        fake_target = gan.generate(source, "source_to_target")
-        fake_source = gan.generate(target, "target_to_source")
-        source_again = gan.generate(fake_target, "target_to_source")
-        target_again = gan.generate(fake_source, "source_to_target")
+        fake_target = translator.generate(source, "source_to_target")
+        fake_source = translator.generate(target, "target_to_source")
+        source_again = translator.generate(fake_target, "target_to_source")
+        target_again = translator.generate(fake_source, "source_to_target")
         return {
             "source_to_target": _side_by_side(self._bare(source), fake_target, self._bare(source_again)),
             "target_to_source": _side_by_side(target, self._bare(fake_source), target_again),
@@ -157,7 +158,7 @@ class _Training:
             return
         tensors, values = checkpoint
         try:
-            self.adversaries.restore(tensors, values["adversaries"])
+            self.learner.restore(tensors, values["learner"])
         except (KeyError, RuntimeError) as error:
             raise ProjectError(
                 f"the checkpoint in {self.folder} is of other networks than those to train; "
@@ -165,16 +166,16 @@ class _Training:
             ) from error
         for domain, crops in self.crops.items():
             crops.restore(values["crops"][domain])
-        self.saved_step = self.adversaries.steps_done
+        self.saved_step = self.learner.steps_done
 
     def save(self, on_checkpoint: Callable[[int], object]) -> None:
         """Write a checkpoint unless it is there."""
-        step = self.adversaries.steps_done
+        step = self.learner.steps_done
         if self.folder is None or self.saved_step == step:
             return
-        tensors, values = self.adversaries.state()
+        tensors, values = self.learner.state()
         crops = {domain: crops.state() for domain, crops in self.crops.items()}
-        save_checkpoint(self.folder, tensors, {"adversaries": values, "crops": crops})
+        save_checkpoint(self.folder, tensors, {"learner": values, "crops": crops})
         self.saved_step = step
         on_checkpoint(step)
 

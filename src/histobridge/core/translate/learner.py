@@ -1,0 +1,73 @@
+"""What the training loop and the rest of the program need of a method: the one place that lists the methods."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from histobridge.core.config import Direction, Domain, TrainTranslatorConfig
+from histobridge.core.translate.base import Image, Translator
+from histobridge.core.translate.card import TranslatorCard, read_card
+from histobridge.core.translate.instant import Instant
+
+
+class TrainedTranslator(Translator, Protocol):
+    """A translator with weights and a card."""
+
+    card: TranslatorCard
+
+    def generate(self, image: Image, direction: Direction) -> Image:
+        """Apply only what was learned, between target looks, to (Y, X); for previews."""
+
+    def save(self, folder: Path) -> None:
+        """Write the two files of the translator into the folder of its run."""
+
+
+class Learner(Protocol):
+    """Networks in training: everything that differs between methods. Both domains have target looks here."""
+
+    steps_done: int
+
+    def step(self, source: Tensor, target: Tensor) -> dict[str, float]:
+        """Learn from crops of both domains, (N, 1, Y, X) in [-1, 1]; return losses, none if the step was skipped."""
+
+    def translator(self, instant: Instant, calibration: Mapping[Domain, Tensor] | None = None) -> TrainedTranslator:
+        """Copy the averaged networks into a translator.
+
+        With crops of each domain, (N, 1, Y, X), their norms are fixed at what these show, so that tiles join.
+        """
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """All that the next step depends on, as named tensors and JSON values."""
+
+    def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+        """Continue where `state` was taken; raise RuntimeError or KeyError if it is of other networks."""
+
+
+def build_learner(config: TrainTranslatorConfig, device: torch.device) -> Learner:
+    """Build the networks of `config.method`, new, on `device`."""
+    from histobridge.core.translate.adversaries import Adversaries
+
+    return Adversaries(config, device)
+
+
+def load_trained(folder: Path, device: str = "auto") -> TrainedTranslator:
+    """Read a translator of any method.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the run that trained it.
+    device : {"auto", "cpu", "cuda"}
+
+    Raises
+    ------
+    ProjectError
+        If a file is missing, damaged, of another version, or does not fit the other; names the file.
+    """
+    from histobridge.core.translate.cyclegan import CycleGan
+
+    read_card(folder)
+    return CycleGan.load(folder, device)

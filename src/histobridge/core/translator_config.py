@@ -1,0 +1,50 @@
+"""How a translator is trained, readable without torch."""
+
+from typing import Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from histobridge.core.base_config import Config
+
+
+class TrainTranslatorConfig(Config):
+    """Learn to give images of one domain the look of the other."""
+
+    method: Literal["cyclegan"] = "cyclegan"
+    """The translation method."""
+
+    matching: str = ""
+    """Run that matched the domains; empty: the latest."""
+
+    steps: PositiveInt = 800
+    """Optimizer steps, `batch_size` crops of each domain a step."""
+
+    batch_size: PositiveInt = 1
+    """Crops of each domain a step; the published methods take one."""
+
+    crop_px: PositiveInt = Field(96, multiple_of=16)
+    """Side of a training crop in pixels of the working scale."""
+
+    channels: PositiveInt = 16
+    """Channels of the first layer of the generators and discriminators."""
+
+    blocks: PositiveInt = 4
+    """Residual blocks of each generator."""
+
+    learning_rate: PositiveFloat = 5e-4
+    """Adam learning rate; decays linearly to zero over the second half."""
+
+    cycle_weight: NonNegativeFloat = 10.0
+    """Weight of the cycle loss."""
+
+    identity_weight: NonNegativeFloat = 5.0
+    """Weight of the identity loss; the polarity is matched before, so it never anchors the wrong one."""
+
+    checkpoint_every: PositiveInt = 100
+    """Steps between two checkpoints."""
+
+    seed: NonNegativeInt = 0
+    """Seed of weights and crops."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to train; `auto` takes the GPU if there is one."""
