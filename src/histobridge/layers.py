@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from histobridge.core.manifest import ClassSpec
 from histobridge.flip import Flip
-from histobridge.surroundings import Surroundings, place_layer
 from histobridge.overlays import Overlays
 from histobridge.pointer import Pointer
+from histobridge.ruler import add_ruler
+from histobridge.surroundings import Surroundings, place_layer
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels, Layer, Shapes
@@ -46,6 +47,7 @@ class Canvas:
         self._hidden: list[Layer] = []
         self._shown: object = None
         self._erase_before = ""
+        self._colored: tuple[object, object] = (None, None)
 
     # -- show ------------------------------------------------------------------------------------------------------
 
@@ -167,7 +169,9 @@ class Canvas:
             return
         colors: dict[int | None, str] = {None: IGNORED_COLOR, 0: "transparent", 255: IGNORED_COLOR}
         colors.update({spec.value: spec.color for spec in classes})
-        self.labels.colormap = DirectLabelColormap(color_dict=colors)
+        if self.labels.colormap is not self._colored[0] or colors != self._colored[1]:
+            self.labels.colormap = DirectLabelColormap(color_dict=colors)
+            self._colored = self.labels.colormap, colors
 
     def look_at(self, origin: tuple[int, int], shape: tuple[int, int], pixel_size_um: float | None) -> None:
         """Centre the camera on a window of the image and fill the canvas with it."""
@@ -177,28 +181,20 @@ class Canvas:
         camera.center = tuple((start + side / 2) * size for start, side in zip(origin, shape, strict=True))
         camera.zoom = 0.95 * min(height / (shape[0] * size), width / (shape[1] * size))
 
+    def pointed(self) -> tuple[int, int] | None:
+        """Pixel of the image under the mouse, else in the middle of the canvas; none outside the image."""
+        if self.image is None or not self._alive(self.image):
+            return None
+        viewer = self._viewer
+        position = viewer.cursor.position if viewer.mouse_over_canvas else viewer.scene.camera.center
+        rows, columns = (int(each) for each in np.floor(np.asarray(position)[-2:] / self.image.scale[-2:] + 0.5))
+        height, width = self.image.level_shapes[0] if self.image.multiscale else self.image.data.shape
+        return (rows, columns) if 0 <= rows < height and 0 <= columns < width else None
+
     def measure(self, on_line: Callable[[float], object], pixel_size_um: float | None) -> None:
         """Let the user draw a line; `on_line` is told its length in µm, or in pixels when the size is unknown."""
         self.remove("ruler")
-        size = pixel_size_um or 1.0
-        ruler = self._viewer.add_shapes(
-            ndim=2,
-            name="typical object",
-            edge_color="#E69F00",
-            edge_width=2 * size,
-            units=("um", "um") if pixel_size_um else ("pixel", "pixel"),
-        )
-        self.ruler = ruler
-        ruler.mode = "add_line"
-        self._viewer.layers.selection.active = ruler
-
-        def drawn(event: Any) -> None:
-            if event.action in ("added", "changed") and ruler.data:
-                start, end = np.asarray(ruler.data[-1])[[0, -1]]
-                if (length := float(np.linalg.norm(end - start))) > 0:
-                    on_line(length)
-
-        ruler.events.data.connect(drawn)
+        self.ruler = add_ruler(self._viewer, on_line, pixel_size_um)
 
     # -- tools -----------------------------------------------------------------------------------------------------
 
@@ -231,7 +227,7 @@ class Canvas:
     def hide_labels(self, on: bool) -> None:
         """Hide the labels, or those laid over them, or show them again."""
         if on:
-            known = (self.labels, *self.flip.layers, *self.overlays.hidden_with_labels)
+            known = (self.labels, self.surroundings.layer, *self.flip.layers, *self.overlays.hidden_with_labels)
             self._hidden = [layer for layer in known if layer is not None and layer.visible]
         for layer in self._hidden:
             layer.visible = not on
@@ -267,7 +263,7 @@ class Canvas:
         """Return the user's labels layers, bottom first."""
         from napari.layers import Labels
 
-        ours = (self.labels, *self.flip.layers, *self.overlays.layers)
+        ours = (self.labels, self.surroundings.layer, *self.flip.layers, *self.overlays.layers)
         labels = (layer for layer in self._viewer.layers if isinstance(layer, Labels))
         return [layer for layer in labels if all(layer is not known for known in ours)]
 
@@ -279,6 +275,7 @@ class Canvas:
         if name == "labels":
             self.pointer.disarm()
             self.flip.remove()
+            self.surroundings.remove()
             self.overlays.clear()
         if self._alive(layer):
             self._viewer.layers.remove(layer)

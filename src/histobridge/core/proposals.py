@@ -66,6 +66,15 @@ def read_proposal(
     return np.asarray(arrays[0]), np.asarray(arrays[1])
 
 
+def open_proposal(project: Project, run_id: str, image_id: str) -> Any:
+    """Open the classes of a proposal, (Y, X) uint8, to be sliced many times; raises `ProjectError` as above."""
+    import zarr
+
+    if not has_proposal(project, run_id, image_id):
+        raise ProjectError(f"run {run_id!r} has no proposal for image {image_id!r}; propose labels for it first")
+    return zarr.open_array(proposal_folder(project.path / "runs" / run_id, image_id) / "classes", mode="r")
+
+
 def proposal_summary(project: Project, run_id: str, image_id: str) -> dict[str, Any]:
     """What was noted when a proposal was made: class fractions, mean confidence."""
     folder = proposal_folder(project.path / "runs" / run_id, image_id)
