@@ -1,27 +1,33 @@
 """The tile on the desk: opens it on the canvas and carries every finished stroke to the journal."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
+from histobridge.core.blind import answers, proposal_shown
 from histobridge.core.config import Domain
-from histobridge.core.corrections import TileEdit
+from histobridge.core.corrections import TileEdit, tile_status
+from histobridge.core.delta import intersection, relative
+from histobridge.core.history import TileStatus
 from histobridge.core.labels import LabelStore
 from histobridge.core.manifest import IGNORE
+from histobridge.core.neighbours import surroundings, whole_window
 from histobridge.core.project import Project
-from histobridge.core.proposals import has_proposal, read_proposal
+from histobridge.core.proposals import open_proposal
 from histobridge.core.states import IGNORED
-from histobridge.core.tiles import Tile
+from histobridge.core.tiles import Tile, Window
 from histobridge.layers import Canvas
 from histobridge.widgets.open_image import show_on_canvas
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One tile of one image."""
+    """One tile of one image; `check` is the kind of blind check, empty for the tile itself."""
 
     image: str
     tile: Tile
+    check: str = field(default="", compare=False)
 
 
 def places(project: Project, domain: Domain) -> list[Place]:
@@ -41,6 +47,8 @@ class Desk:
         self._canvas = canvas
         self._store: LabelStore | None = None
         self._project: Project | None = None
+        self._proposed: Any = None
+        self._proposed_by = ("", "")
         self.place: Place | None = None
         self.edit: TileEdit | None = None
         self.strange = ""
@@ -59,21 +67,91 @@ class Desk:
         """Open a tile, merged with the newest proposal; returns whether the labels layer was made anew."""
         self.commit()
         record = project.image(place.image)
-        if self._store is None or self._project is not project or self.place is None or self.place.image != place.image:
+        if self._store is None or self._project is not project or _other_labels(self.place, place):
             self.close()
-            self._store = project.labels(place.image)
-        proposed = project.active("proposals") if record.domain == "target" else None
-        has = proposed is not None and has_proposal(project, proposed.id, place.image)
-        proposal = read_proposal(project, proposed.id, place.image, place.tile.window)[0] if proposed and has else None
-        self.edit = TileEdit(self._store, place.tile, proposal, proposed.id if proposed and has else "")
+            self._store = answers(project, place.image) if place.check else project.labels(place.image)
+        run_id = proposal_shown(project, record, place.tile.id, place.check)
+        if self._proposed_by != (run_id, place.image):
+            self._proposed = open_proposal(project, run_id, place.image) if run_id else None
+            self._proposed_by = (run_id, place.image)
+        self.edit = self._opened(place.tile)
         self._project, self.place = project, place
         show_on_canvas(project, place.image, self._canvas)
-        rows, columns = place.tile.window
-        origin = (rows.start, columns.start)
-        fresh = self._canvas.show_labels(self._shown(), origin, record.pixel_size_um, self._store.writable)
-        self._canvas.color_labels(project.classes)
-        self._canvas.look_at(origin, place.tile.shape, record.pixel_size_um)
+        return self._lay(zoom=True)
+
+    def _opened(self, tile: Tile) -> TileEdit:
+        """Open a window, of the grid or not, with its part of the proposal."""
+        assert self._store is not None
+        proposal = None if self._proposed is None else np.asarray(self._proposed[tile.window])
+        return TileEdit(self._store, tile, proposal, self._proposed_by[0])
+
+    def _lay(self, *, zoom: bool) -> bool:
+        """Show the open window and what lies around it; returns whether the labels layer was made anew."""
+        assert self._project is not None
+        assert self.edit is not None
+        assert self.place is not None
+        size_um = self._project.image(self.place.image).pixel_size_um
+        tile = self.edit.tile
+        origin = (tile.window[0].start, tile.window[1].start)
+        fresh = self._canvas.show_labels(self._shown(), origin, size_um, self.edit.store.writable)
+        self._canvas.color_labels(self._project.classes)
+        self._show_around()
+        self._canvas.look_at(origin, tile.shape, size_um, zoom=zoom)
         return fresh
+
+    def _show_around(self) -> None:
+        """Outline what lies around the open window; a blind check is done without it."""
+        if self.edit is None or self.place is None or self._canvas.labels is None:
+            return
+        window = self.edit.tile.window
+        found = None if self.place.check else surroundings(self.edit.store, self._proposed, window)
+        if found is None:
+            self._canvas.surroundings.remove()
+        else:
+            rows, columns = relative(found[1], window)
+            self._canvas.surroundings.show(self._canvas.labels, found[0], (rows.start, columns.start))
+
+    # -- a window that is not on the grid --------------------------------------------------------------------------
+
+    @property
+    def centred(self) -> bool:
+        """Whether the open window is not that of the tile on the grid."""
+        return self.edit is not None and self.place is not None and self.edit.tile != self.place.tile
+
+    @property
+    def window(self) -> Window | None:
+        """What is open, in absolute pixels."""
+        return self.edit.tile.window if self.edit is not None else None
+
+    def centre(self, at: tuple[int, int]) -> bool:
+        """Move the open window so that the fibre at a pixel of the image, (row, column), can be edited whole.
+
+        What is done there is stored where it lies and is taken back in this tile, in order. Accepting concerns the
+        tile's own pixels only: a fibre belongs to the tile of its centroid, wherever it was corrected. Returns whether
+        the window has moved; it moves back with the next tile, or with `home`.
+        """
+        if not self.lies_open or self.place is None or self._store is None or self.place.check:
+            return False
+        self.commit()
+        window = whole_window(self._store, self._proposed, at, self.place.tile.shape)
+        if window == self.window:
+            return False
+        self.edit = self._opened(replace(self.place.tile, window=window))
+        self._lay(zoom=False)
+        return True
+
+    def home(self) -> None:
+        """Open the tile on the grid again, after `centre`."""
+        if self.centred and self.place is not None:
+            self.commit()
+            self.edit = self._opened(self.place.tile)
+            self._lay(zoom=True)
+
+    def standing(self, tile: Tile) -> TileStatus:
+        """Where a tile of the open image stands, from the journal alone."""
+        return tile_status(self._store, tile) if self._store is not None else "open"
+
+    # -- edits -----------------------------------------------------------------------------------------------------
 
     def _shown(self) -> np.ndarray:
         """What the canvas shows: classes, and 255 where pixels are ignored."""
@@ -114,17 +192,26 @@ class Desk:
         """Take the last step back."""
         self.commit()
         if self.edit is not None and self.editable and self.edit.undo() is not None:
-            self._canvas.replace_labels(self._shown())
+            self._reverted()
 
     def redo(self) -> None:
         """Do the step again that was taken back last."""
         self.commit()
         if self.edit is not None and self.editable and self.edit.redo() is not None:
-            self._canvas.replace_labels(self._shown())
+            self._reverted()
+
+    def _reverted(self) -> None:
+        """Show what undo or redo has left, also around the tile if it reached over its border."""
+        assert self.edit is not None
+        self._canvas.replace_labels(self._shown())
+        changed = self.edit.store.journal.entries[-1].window
+        if intersection(changed, self.edit.tile.window) != changed:
+            self._show_around()
 
     def accept(self) -> None:
         """Mark the tile as right."""
         self.commit()
+        self.home()
         if self.edit is not None and self.editable:
             self.edit.accept()
 
@@ -148,7 +235,9 @@ class Desk:
         return f"Your corrections cannot be written: {why}. They are kept in memory; make room on the disk."
 
     def reviewed(self) -> float:
-        """Share of the open image that was reviewed, 0 to 1."""
+        """Share of the open image that was reviewed, 0 to 1; a blind check does not show."""
+        if self._project is not None and self.place is not None and self.place.check:
+            return self._project.labels(self.place.image).reviewed_fraction()
         return self._store.reviewed_fraction() if self._store is not None else 0.0
 
     def close(self) -> None:
@@ -156,4 +245,10 @@ class Desk:
         self.commit()
         if self._store is not None:
             self._store.close()
-        self._store = self._project = self.place = self.edit = None
+        self._store = self._project = self.place = self.edit = self._proposed = None
+        self._proposed_by = ("", "")
+
+
+def _other_labels(one: Place | None, other: Place) -> bool:
+    """Whether the labels of two places are different files."""
+    return one is None or one.image != other.image or bool(one.check) != bool(other.check)
