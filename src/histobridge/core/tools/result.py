@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from histobridge.core.delta import Owner
 from histobridge.core.errors import HistoBridgeError
-from histobridge.core.ownership import Owner
+from histobridge.core.manifest import IGNORE
 from histobridge.core.tiles import Window
 
 
@@ -31,7 +32,10 @@ class View:
     """Value of the class that encloses (myelin); 0 if no class lies inside another."""
 
     fibres: NDArray[np.uint32] | None = None
-    """(Y, X) ids of the fibres, ownership set by hand included; none where the tool does without."""
+    """(Y, X) ids of the fibres, ownership set by hand included; none: tools that need them derive them nearby."""
+
+    owners: tuple[Owner, ...] = ()
+    """Ownership set by hand that reaches into the tile, in pixels of the tile; see `TileEdit.owners`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +56,41 @@ class ToolResult:
 
     owners: tuple[Owner, ...] = ()
     """Ownership of sheaths set by this edit, in pixels of the tile."""
+
+
+def edited(view: View, window: Window, piece: NDArray[np.uint8], message: str = "") -> ToolResult:
+    """Put a changed piece back into its tile.
+
+    Parameters
+    ----------
+    view : View
+    window : tuple of slice
+        Pixels of the tile, counted from its corner.
+    piece : ndarray (Y, X) uint8
+        What `window` is to show; pixels that are ignored in the view stay so.
+    message : str
+        One short sentence for the user.
+
+    Returns
+    -------
+    ToolResult
+        With `near` the smallest window around what changed.
+
+    Raises
+    ------
+    ToolError
+        If nothing changed.
+    """
+    old = view.classes[window]
+    changed = (piece != old) & (old != IGNORE)
+    rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+    if not rows.size:
+        raise ToolError("Nothing was changed: it is so already.")
+    classes = view.classes.copy()
+    classes[window][changed] = piece[changed]
+    top, left = window[0].start, window[1].start
+    near = (
+        slice(top + int(rows[0]), top + int(rows[-1]) + 1),
+        slice(left + int(columns[0]), left + int(columns[-1]) + 1),
+    )
+    return ToolResult(classes, near, message)
