@@ -44,6 +44,8 @@ VERBS: dict[str, Verb] = {
     "promote": Verb("promotion", "promote", "choose the run that is used from now on"),
     "rollback": Verb("promotion", "rollback", "use the fine-tuned model again that was used before"),
     "score": Verb("score", "score", "measure how well label maps agree with the truth"),
+    "effort": Verb("review", "effort", "show and export what reviewing has cost, tile by tile"),
+    "agreement": Verb("review", "agreement", "tell how far answers for tiles agree that were shown again"),
     "set": Verb("project", "set_fields", "change what is known of images: pixel size, subject, section"),
     "status": Verb("project", "status", "show images, labels and runs of a project"),
     "resume": Verb("jobs", "resume", "go on with a run that was stopped or died"),
