@@ -1,0 +1,1 @@
+"""How good a translation is without labels of the target: one measure a file."""

@@ -1,0 +1,57 @@
+"""Whether a segmenter finds in a translated image what the labels say."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histobridge.core.manifest import IGNORE
+from histobridge.core.metrics import mean_dice
+
+Classes = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Consistency:
+    """Agreement with the labels, as mean Dice in [0, 1].
+
+    Parameters
+    ----------
+    before : float
+        Of what the source segmenter finds in the images themselves.
+    after : float
+        Of what it finds in them once translated there and back.
+    """
+
+    before: float
+    after: float
+
+    @property
+    def kept(self) -> float:
+        """Share of the agreement that translation keeps; 0 where there was none."""
+        return self.after / self.before if self.before else 0.0
+
+
+def consistency(
+    before: Sequence[Classes], after: Sequence[Classes], labels: Sequence[Classes], values: Sequence[int]
+) -> Consistency:
+    """Compare predictions before and after translation with the labels.
+
+    Parameters
+    ----------
+    before, after, labels : sequence of array, (Y, X) uint8
+        Class values; labels may be 255 where unlabelled.
+    values : sequence of int
+        The classes that count.
+
+    Returns
+    -------
+    Consistency
+        Means over the images.
+    """
+    scores = [
+        float(np.mean([mean_dice(one, truth, values, IGNORE) for one, truth in zip(predicted, labels, strict=True)]))
+        for predicted in (before, after)
+    ]
+    return Consistency(scores[0], scores[1])
