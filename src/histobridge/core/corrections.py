@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histobridge.core.delta import Delta, Entry, Kind, relative
+from histobridge.core.delta import NOWHERE, Delta, Entry, Kind, Owner, relative
 from histobridge.core.history import TileHistory, TileStatus
 from histobridge.core.labels import LabelStore
 from histobridge.core.manifest import IGNORE
+from histobridge.core.ownership import standing_owners
 from histobridge.core.states import ACCEPTED, CORRECTED, IGNORED, MODEL
 from histobridge.core.tiles import Tile, Window
 
@@ -85,6 +86,11 @@ class TileEdit:
         return np.not_equal(self._shown, self.baseline)
 
     @property
+    def owners(self) -> tuple[Owner, ...]:
+        """Ownership of sheaths set by hand that reaches into the tile and was not taken back, in pixels of the tile."""
+        return standing_owners(self.store.journal, self.tile.window)
+
+    @property
     def status(self) -> TileStatus:
         """Where the tile stands."""
         status = self._history.status
@@ -103,7 +109,11 @@ class TileEdit:
     # -- editing ---------------------------------------------------------------------------------------------------
 
     def commit(
-        self, classes: NDArray[Any], near: Window | None = None, repainted: NDArray[np.bool_] | None = None
+        self,
+        classes: NDArray[Any],
+        near: Window | None = None,
+        repainted: NDArray[np.bool_] | None = None,
+        owners: tuple[Owner, ...] = (),
     ) -> int:
         """Take over what was painted, as one step of undo.
 
@@ -116,11 +126,13 @@ class TileEdit:
         repainted : array (Y, X) of bool, optional
             Pixels that count as painted although their class is the same, such as ignored ones that are no longer to
             be.
+        owners : tuple of Owner
+            Ownership of sheaths that the same step sets, in pixels of the tile.
 
         Returns
         -------
         int
-            Painted pixels; they become corrected. 0: no step was made.
+            Painted pixels; they become corrected. 0: no step was made, unless to set `owners`.
 
         Raises
         ------
@@ -137,16 +149,22 @@ class TileEdit:
             differ |= repainted[area]
         box = _box(differ)
         if box is None:
-            return 0
+            if not owners:
+                return 0
+            box = NOWHERE
         mask = differ[box]
         window = _shifted(box, area)
         painted = classes[window][mask]
-        if painted.min() < 0 or painted.max() >= IGNORE:
+        if painted.min(initial=0) < 0 or painted.max(initial=0) >= IGNORE:
             raise ValueError(f"label values must lie in 0 to 254, found {painted.min()} to {painted.max()}")
         new = np.stack((painted, np.full_like(painted, CORRECTED))).astype(np.uint8)
-        count = self._change("stroke", window, mask, new)
+        count = self._change("own" if owners else "stroke", window, mask, new, owners)
         self._shown[window][mask] = painted
         return count
+
+    def own(self, owners: tuple[Owner, ...]) -> None:
+        """Set whose pieces of sheath are, in pixels of the tile, as one step of undo; no pixel changes its class."""
+        self.commit(self._shown, NOWHERE, owners=owners)
 
     def accept(self) -> int:
         """Mark every pixel nobody has decided as right, with the class it shows; returns how many those were.
@@ -215,13 +233,22 @@ class TileEdit:
         shown = self._shown[box][mask]
         return self._change(kind, box, mask, np.stack((shown, np.full_like(shown, state))))
 
-    def _change(self, kind: Kind, local: Window, mask: NDArray[np.bool_], new: NDArray[np.uint8]) -> int:
+    def _change(
+        self,
+        kind: Kind,
+        local: Window,
+        mask: NDArray[np.bool_],
+        new: NDArray[np.uint8],
+        owners: tuple[Owner, ...] = (),
+    ) -> int:
         """Journal new classes and states, (2, N), of the pixels of `mask` at `local`, pixels of the tile."""
         self._catch_up()
         count = int(new.shape[1])
         entry = replace(self._entry(kind), window=_shifted(local, self.tile.window), pixels=count)
         old = np.stack([array[local][mask] for array in self._labels])
-        self.store.append(Delta(entry, mask.copy(), old, new))
+        rows, columns = self.tile.window
+        placed = tuple(owner.moved(rows.start, columns.start) for owner in owners)
+        self.store.append(Delta(entry, mask.copy(), old, new, placed))
         self._catch_up()
         return count
 

@@ -1,5 +1,6 @@
 """One journalled change of labels: which pixels, from what, to what."""
 
+import itertools
 import json
 import struct
 import zlib
@@ -12,9 +13,11 @@ from numpy.typing import NDArray
 from histobridge.core.errors import ProjectError
 from histobridge.core.tiles import Window
 
-Kind = Literal["stroke", "undo", "redo", "accept", "confirm", "skip", "ignore", "merge"]
-FORMAT = 1
+Kind = Literal["stroke", "undo", "redo", "accept", "confirm", "skip", "ignore", "merge", "own"]
+FORMAT = 2
+"""Newest format that is read; a record is written in the oldest one that can tell it."""
 NOWHERE: Window = (slice(0, 0), slice(0, 0))
+_FORMATS: dict[Kind, int] = {"own": 2, "confirm": 2}
 _HEAD_LENGTH = struct.Struct("<I")
 
 
@@ -52,6 +55,32 @@ class Entry:
     sequence: int = 0
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Owner:
+    """A piece of sheath belongs to one axon, whichever axon lies nearest.
+
+    Parameters
+    ----------
+    axon : tuple of int
+        A pixel (y, x) inside the axon.
+    window : tuple of slice
+        Pixels (Y, X) around the piece, counted as those of `axon` are: from the corner of the tile in what a tool
+        returns, from that of the image in the journal.
+    mask : array (Y, X) of bool
+        Pixels of `window` that belong to the axon while they are sheath.
+    """
+
+    axon: tuple[int, int]
+    window: Window
+    mask: NDArray[np.bool_]
+
+    def moved(self, y: int, x: int) -> "Owner":
+        """Count from a corner that lies `y` and `x` pixels before the one counted from so far."""
+        rows, columns = self.window
+        window = slice(rows.start + y, rows.stop + y), slice(columns.start + x, columns.stop + x)
+        return Owner((self.axon[0] + y, self.axon[1] + x), window, self.mask)
+
+
 @dataclass(frozen=True, slots=True)
 class Delta:
     """A change in absolute coordinates; applying it again changes nothing more.
@@ -63,18 +92,23 @@ class Delta:
         Pixels of `entry.window` that changed.
     old, new : array (2, N) of uint8
         Class and state of these N pixels before and after, in row order.
+    owners : tuple of Owner
+        Ownership of sheaths set by the change, in absolute pixels; taking the change back ends it.
     """
 
     entry: Entry
     mask: NDArray[np.bool_]
     old: NDArray[np.uint8]
     new: NDArray[np.uint8]
+    owners: tuple[Owner, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what could not be read back: a journal is too late a place to find out."""
-        rows, columns = self.entry.window
-        if self.mask.shape != (rows.stop - rows.start, columns.stop - columns.start):
+        if self.mask.shape != _shape(self.entry.window):
             raise ValueError(f"a mask of {self.mask.shape} does not fill the window {self.entry.window}")
+        for owner in self.owners:
+            if owner.mask.shape != _shape(owner.window):
+                raise ValueError(f"a mask of {owner.mask.shape} does not fill the window {owner.window}")
         for values in (self.old, self.new):
             if values.dtype != np.uint8 or values.shape != (2, self.entry.pixels):
                 raise ValueError(f"expected (2, {self.entry.pixels}) uint8, found {values.shape} {values.dtype}")
@@ -88,7 +122,7 @@ class Delta:
     @property
     def nbytes(self) -> int:
         """Bytes in memory."""
-        return self.mask.nbytes + self.old.nbytes + self.new.nbytes
+        return sum(array.nbytes for array in (self.mask, self.old, self.new, *(owner.mask for owner in self.owners)))
 
     def apply(self, window: Window, labels: NDArray[np.uint8]) -> None:
         """Set the new values in `labels`, (2, Y, X) uint8 of classes and state at `window`."""
@@ -117,20 +151,22 @@ class Delta:
 
 def encode(delta: Delta) -> bytes:
     """Write a change as JSON head and compressed arrays."""
-    rows, columns = delta.entry.window
     head: dict[str, Any] = {
-        "format": FORMAT,
+        "format": _FORMATS.get(delta.entry.kind, 1),
         "sequence": delta.entry.sequence,
         "kind": delta.entry.kind,
         "tile": delta.entry.tile,
-        "box": [rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start],
+        "box": _box(delta.entry.window),
         "pixels": delta.entry.pixels,
         "of": delta.entry.of,
         "proposal": delta.entry.proposal,
         "time": round(delta.entry.time, 3),
     }
+    if delta.owners:
+        head["owners"] = [[*map(int, (*owner.axon, *_box(owner.window)))] for owner in delta.owners]
     text = json.dumps(head, separators=(",", ":")).encode()
-    arrays = np.packbits(delta.mask).tobytes() + delta.old.tobytes() + delta.new.tobytes()
+    masks = [np.packbits(mask).tobytes() for mask in (delta.mask, *(owner.mask for owner in delta.owners))]
+    arrays = masks[0] + delta.old.tobytes() + delta.new.tobytes() + b"".join(masks[1:])
     return _HEAD_LENGTH.pack(len(text)) + text + zlib.compress(arrays, 1)
 
 
@@ -154,12 +190,11 @@ def decode_entry(payload: bytes) -> Entry:
             )
         if head["kind"] not in get_args(Kind):
             raise ValueError(f"unknown kind {head['kind']!r}")
-        y, x, height, width = map(int, head["box"])
+        window = _window(*map(int, head["box"]))
         sequence, pixels, of = (int(head[name]) for name in ("sequence", "pixels", "of"))
         moment, tile, proposal = float(head["time"]), str(head["tile"]), str(head["proposal"])
     except (struct.error, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"not a journal record: {error}") from error
-    window = (slice(y, y + height), slice(x, x + width))
     return Entry(head["kind"], tile, window, pixels, of, proposal, moment, sequence)
 
 
@@ -169,17 +204,45 @@ def decode(payload: bytes) -> Delta:
     (length,) = _HEAD_LENGTH.unpack_from(payload)
     try:
         arrays = np.frombuffer(zlib.decompress(payload[_HEAD_LENGTH.size + length :]), np.uint8)
-    except zlib.error as error:
+        head = json.loads(payload[_HEAD_LENGTH.size : _HEAD_LENGTH.size + length])
+        owners = [(int(y), int(x), _window(*map(int, box))) for y, x, *box in head.get("owners", ())]
+    except (zlib.error, TypeError, ValueError) as error:
         raise ValueError(f"not a journal record: {error}") from error
-    shape = tuple(side.stop - side.start for side in entry.window)
-    packed = -(-shape[0] * shape[1] // 8)
-    if len(arrays) != packed + 4 * entry.pixels:
+    sizes = [-(-height * width // 8) for height, width in map(_shape, (entry.window, *(each[2] for each in owners)))]
+    if len(arrays) != sum(sizes) + 4 * entry.pixels:
         raise ValueError(f"journal record {entry.sequence} has {len(arrays)} bytes for {entry.pixels} pixels")
-    mask = np.unpackbits(arrays[:packed], count=shape[0] * shape[1]).astype(np.bool_).reshape(shape)
-    old, new = arrays[packed:].reshape(2, 2, entry.pixels)
+    mask = _unpacked(arrays[: sizes[0]], entry.window)
+    end = sizes[0] + 4 * entry.pixels
+    old, new = arrays[sizes[0] : end].reshape(2, 2, entry.pixels)
     if np.count_nonzero(mask) != entry.pixels:
         raise ValueError(f"journal record {entry.sequence} does not mark {entry.pixels} pixels")
-    return Delta(entry, mask, old, new)
+    starts = itertools.accumulate(sizes[1:], initial=end)
+    pieces = [
+        _unpacked(arrays[at : at + size], each[2]) for at, size, each in zip(starts, sizes[1:], owners, strict=False)
+    ]
+    owned = tuple(Owner((y, x), window, piece) for (y, x, window), piece in zip(owners, pieces, strict=True))
+    return Delta(entry, mask, old, new, owned)
+
+
+def _shape(window: Window) -> tuple[int, int]:
+    rows, columns = window
+    return rows.stop - rows.start, columns.stop - columns.start
+
+
+def _box(window: Window) -> list[int]:
+    """First row and column, height and width."""
+    return [window[0].start, window[1].start, *_shape(window)]
+
+
+def _window(y: int, x: int, height: int, width: int) -> Window:
+    if min(height, width) < 0:
+        raise ValueError(f"a window of {height} x {width} pixels")
+    return slice(y, y + height), slice(x, x + width)
+
+
+def _unpacked(packed: NDArray[np.uint8], window: Window) -> NDArray[np.bool_]:
+    shape = _shape(window)
+    return np.unpackbits(packed, count=shape[0] * shape[1]).astype(np.bool_).reshape(shape)
 
 
 def intersection(one: Window, other: Window) -> Window | None:

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from histobridge.core.delta import Owner
 from histobridge.core.fibres import derive_fibres
 from histobridge.core.images.pyramid import BLOCK, CHUNK, ArrayLike, Window, blocks
 from histobridge.core.manifest import ClassSpec, ImageRecord
+from histobridge.core.ownership import standing_owners
 from histobridge.core.project import Project
 from histobridge.core.proposals import has_proposal, read_proposal
 from histobridge.core.states import IGNORED, MODEL
@@ -92,7 +94,7 @@ def stage_final(project: Project, record: ImageRecord, folder: Path) -> Generato
     return FinalLabels(
         classes=arrays["classes"],
         state=arrays["state"],
-        fibres=_fibres(project, record, arrays["classes"], folder),
+        fibres=_fibres(project, arrays["classes"], standing_owners(labels.journal), folder),
         confidence=arrays.get("confidence"),
         proposal_run=proposal_run,
         proposal_sha256=sha256_of_pixels(arrays["proposal"]) if proposal_run else "",
@@ -108,14 +110,14 @@ def merge(
     return np.where(state == IGNORED, np.uint8(0), final)
 
 
-def _fibres(project: Project, record: ImageRecord, classes: Any, folder: Path) -> Any:
+def _fibres(project: Project, classes: Any, owners: tuple[Owner, ...], folder: Path) -> Any:
     """Number the fibres into an array below `folder`; none where the image is too large for it."""
     import zarr
 
-    if record.shape[0] * record.shape[1] > FIBRE_PIXELS:
+    if classes.shape[0] * classes.shape[1] > FIBRE_PIXELS:
         return None
-    fibres = zarr.create_array(folder / "fibres", shape=record.shape, chunks=(CHUNK, CHUNK), dtype="uint32")
-    fibres[:] = derive_fibres(np.asarray(classes[:]), project.manifest)
+    fibres = zarr.create_array(folder / "fibres", shape=classes.shape, chunks=(CHUNK, CHUNK), dtype="uint32")
+    fibres[:] = derive_fibres(np.asarray(classes[:]), project.manifest, owners)
     return fibres
 
 

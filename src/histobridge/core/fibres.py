@@ -1,19 +1,24 @@
 """Which fibre owns a pixel of axon or myelin."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
+from histobridge.core.delta import Owner
 from histobridge.core.manifest import IGNORE, Manifest
+from histobridge.core.ownership import honour
 
 BYTES_PER_PIXEL = 45
 """Peak memory of `derive_fibres` for every pixel of the image, measured; it works on the whole image at once."""
 
 
-def derive_fibres(classes: NDArray[np.uint8], manifest: Manifest) -> NDArray[np.uint32]:
+def derive_fibres(classes: NDArray[np.uint8], manifest: Manifest, owners: Sequence[Owner] = ()) -> NDArray[np.uint32]:
     """Number the fibres of a field.
 
     For a nested pair of classes every connected inner region (axon) is a fibre, and a watershed over both classes gives
     each pixel of the outer class (myelin) to one of them; outer regions without any inner one are fibres of their own.
+    Where the user has said whose a piece of the outer class is, that counts, see `histobridge.core.ownership.honour`.
     Other classes, and all where no class lies inside another, are plain connected components of one class each.
 
     Parameters
@@ -22,6 +27,8 @@ def derive_fibres(classes: NDArray[np.uint8], manifest: Manifest) -> NDArray[np.
         0 background, class values, 255 unlabelled.
     manifest : Manifest
         Tells the classes and which lies inside which.
+    owners : sequence of Owner
+        Counted from the corner of the field; see `histobridge.core.ownership.standing_owners`.
 
     Returns
     -------
@@ -31,11 +38,12 @@ def derive_fibres(classes: NDArray[np.uint8], manifest: Manifest) -> NDArray[np.
     from skimage.measure import label
     from skimage.segmentation import relabel_sequential
 
-    pair = manifest.nested_pair()
-    nested = tuple(spec.value for spec in pair) if pair else ()
-    fibres = nested_fibres(classes, *nested) if len(nested) == 2 else np.zeros(classes.shape, np.int32)
+    pair = tuple(spec.value for spec in manifest.nested_pair() or ())
+    fibres = np.zeros(classes.shape, np.int32)
+    if len(pair) == 2:
+        fibres = honour(nested_fibres(classes, *pair), classes, pair, owners)
     for spec in manifest.classes:
-        if spec.value not in nested:
+        if spec.value not in pair:
             regions = label(classes == spec.value, connectivity=1)
             fibres = np.where(regions, regions + int(fibres.max()), fibres)
     fibres[classes == IGNORE] = 0
