@@ -50,6 +50,7 @@ def performed(words):
     return set(json.loads(notes.read_text())["runs"])
 
 
+@pytest.mark.slow
 def test_arrows_run_through_share_their_training_and_go_on_where_they_were(ablation, words, capsys):
     ablation.main([*words, "--arrows", "flips", "smallest-object"])
     assert performed(words) == {

@@ -51,6 +51,7 @@ def read(table):
         return list(csv.DictReader(stream))
 
 
+@pytest.mark.slow
 def test_learning_curve_runs_through_and_goes_on_where_it_was(benchmark, pair, tmp_path, capsys):
     curve, table = benchmark("learning_curve"), tmp_path / "curve.csv"
     words = [*pair, "--table", str(table), "--tuning-steps", "2", "--orders", "random", "entropy"]

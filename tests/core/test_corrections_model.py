@@ -146,5 +146,5 @@ class EditsAgainstNumpy(RuleBasedStateMachine):
         np.testing.assert_array_equal(edit.classes, self.shown()[tile.window])
 
 
-EditsAgainstNumpy.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+EditsAgainstNumpy.TestCase.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
 TestEditsAgainstNumpy = EditsAgainstNumpy.TestCase

@@ -62,7 +62,7 @@ def new_project(monkeypatch, tmp_path):
 def ended(qtbot):
     """Wait until the newest run of a job has ended well."""
 
-    def wait(window, verb, seconds=90):
+    def wait(window, verb, seconds=240):
         def newest():
             item = window.session.newest(verb)
             return item if item is not None and item.state.ended else None

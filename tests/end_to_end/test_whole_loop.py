@@ -113,7 +113,7 @@ def export(window, ended, image):
     np.testing.assert_array_equal(labels[:], stored(project, image)[0])
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_the_whole_loop_and_back(open_window, new_project, qtbot, ended):
     viewer, window = open_window()
     path = new_project(window).path
