@@ -1,6 +1,7 @@
 """The grid of editable windows on an image."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,7 @@ class Tile:
         return rows.stop - rows.start, columns.stop - columns.start
 
 
+@lru_cache(maxsize=256)
 def tile_grid(shape: tuple[int, int], tile: int = 1024, overlap: int = 128) -> tuple[Tile, ...]:
     """Cover an image with overlapping tiles, row by row.
 

@@ -16,7 +16,7 @@ from histobridge.core.neighbours import surroundings, whole_window
 from histobridge.core.project import Project
 from histobridge.core.proposals import open_proposal
 from histobridge.core.states import IGNORED
-from histobridge.core.tiles import Tile, Window
+from histobridge.core.tiles import Tile
 from histobridge.layers import Canvas
 from histobridge.widgets.open_image import show_on_canvas
 
@@ -33,6 +33,12 @@ class Place:
 def places(project: Project, domain: Domain) -> list[Place]:
     """All tiles of all images of a domain, in the order they are reviewed."""
     return [Place(record.id, tile) for record in project.images(domain) for tile in project.tiles(record)]
+
+
+def on_grid(project: Project, place: Place) -> Place:
+    """Return the same tile where the grid has it, should its window have been moved."""
+    tiles = project.tiles(project.image(place.image))
+    return replace(place, tile=next((tile for tile in tiles if tile.id == place.tile.id), place.tile))
 
 
 class Desk:
@@ -116,12 +122,9 @@ class Desk:
     @property
     def centred(self) -> bool:
         """Whether the open window is not that of the tile on the grid."""
-        return self.edit is not None and self.place is not None and self.edit.tile != self.place.tile
-
-    @property
-    def window(self) -> Window | None:
-        """What is open, in absolute pixels."""
-        return self.edit.tile.window if self.edit is not None else None
+        if self._project is None or self.place is None:
+            return False
+        return self.place.tile != on_grid(self._project, self.place).tile
 
     def centre(self, at: tuple[int, int]) -> bool:
         """Move the open window so that the fibre at a pixel of the image, (row, column), can be edited whole.
@@ -130,22 +133,29 @@ class Desk:
         tile's own pixels only: a fibre belongs to the tile of its centroid, wherever it was corrected. Returns whether
         the window has moved; it moves back with the next tile, or with `home`.
         """
-        if not self.lies_open or self.place is None or self._store is None or self.place.check:
+        if not self.lies_open or self._project is None or self._store is None:
+            return False
+        if self.place is None or self.place.check:
             return False
         self.commit()
-        window = whole_window(self._store, self._proposed, at, self.place.tile.shape)
-        if window == self.window:
+        tile = on_grid(self._project, self.place).tile
+        window = whole_window(self._store, self._proposed, at, tile.shape)
+        if window == self.place.tile.window:
             return False
-        self.edit = self._opened(replace(self.place.tile, window=window))
-        self._lay(zoom=False)
+        self._move(replace(tile, window=window), zoom=False)
         return True
 
     def home(self) -> None:
         """Open the tile on the grid again, after `centre`."""
-        if self.centred and self.place is not None:
+        if self.centred and self._project is not None and self.place is not None:
             self.commit()
-            self.edit = self._opened(self.place.tile)
-            self._lay(zoom=True)
+            self._move(on_grid(self._project, self.place).tile, zoom=True)
+
+    def _move(self, tile: Tile, *, zoom: bool) -> None:
+        assert self.place is not None
+        self.edit = self._opened(tile)
+        self.place = replace(self.place, tile=tile)
+        self._lay(zoom=zoom)
 
     def standing(self, tile: Tile) -> TileStatus:
         """Where a tile of the open image stands, from the journal alone."""

@@ -4,7 +4,7 @@ from histobridge.core.config import Domain
 from histobridge.core.errors import ProjectError
 from histobridge.core.project import Project
 from histobridge.core.queue import Queue, read_queue
-from histobridge.widgets.desk import Place, places
+from histobridge.widgets.desk import Place, on_grid, places
 from histobridge.widgets.session import Session
 
 Key = tuple[str, str]
@@ -63,7 +63,7 @@ class TileOrder:
 
     def position(self, project: Project, place: Place, *, by_queue: bool) -> str:
         """Say where a tile lies: in the queue, or among all tiles."""
-        domain = project.image(place.image).domain
+        domain, place = project.image(place.image).domain, on_grid(project, place)
         if by_queue and domain == "target" and _key(place) in self._ranks:
             queued = self.queued(project)
             return f"Tile {queued.index(place) + 1} of {len(queued)} in the queue."
@@ -82,7 +82,7 @@ class TileOrder:
 
         In the queue, back is the way one came, and a queue that is new begins with its first tile.
         """
-        domain = project.image(place.image).domain
+        domain, place = project.image(place.image).domain, on_grid(project, place)
         if not by_queue or domain != "target" or self.queue is None:
             return _neighbour(places(project, domain), place, by)
         if by < 0:
