@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from histobridge.core import durable_store, labels
+from histobridge.core import durable_store, snapshot
 from histobridge.core.corrections import TileEdit
 from histobridge.core.labels import LabelStore
 from histobridge.core.tiles import tile_grid
@@ -43,21 +43,21 @@ def test_a_crash_at_any_write_of_a_snapshot_is_harmless(tmp_path, monkeypatch):
     store.snapshot()
     strokes(store)
     copies = []
-    write_bytes, write_json = durable_store.write_bytes, labels.write_json
+    write_bytes, write_json = durable_store.write_bytes, snapshot.write_json
 
     def copying(write):
-        def copy_and_write(path, data):
+        def copy_and_write(path, data, **options):
             copies.append(tmp_path / f"copy-{len(copies)}")
             shutil.copytree(tmp_path / "labels", copies[-1])
-            write(path, data)
+            write(path, data, **options)
 
         return copy_and_write
 
     monkeypatch.setattr(durable_store, "write_bytes", copying(write_bytes))
-    monkeypatch.setattr(labels, "write_json", copying(write_json))
+    monkeypatch.setattr(snapshot, "write_json", copying(write_json))
     store.snapshot()
     monkeypatch.undo()
-    assert len(copies) == 9, "two arrays of four chunks, then the snapshot file"
+    assert len(copies) == 10, "two arrays of four chunks, then the snapshot file and its copy"
     for folder in copies:
         crashed = reopened(folder)
         assert same(crashed, store)

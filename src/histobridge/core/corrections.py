@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from histobridge.core.delta import NOWHERE, Delta, Entry, Kind, Owner, relative
+from histobridge.core.delta import NOWHERE, Delta, Entry, Kind, Owner, intersection, relative
 from histobridge.core.history import TileHistory, TileStatus
 from histobridge.core.labels import LabelStore
 from histobridge.core.manifest import IGNORE
@@ -246,8 +246,7 @@ class TileEdit:
         count = int(new.shape[1])
         entry = replace(self._entry(kind), window=_shifted(local, self.tile.window), pixels=count)
         old = np.stack([array[local][mask] for array in self._labels])
-        rows, columns = self.tile.window
-        placed = tuple(owner.moved(rows.start, columns.start) for owner in owners)
+        placed = tuple(owner.moved(*(side.start for side in self.tile.window)) for owner in owners)
         self.store.append(Delta(entry, mask.copy(), old, new, placed))
         self._catch_up()
         return count
@@ -255,7 +254,9 @@ class TileEdit:
     def _revert(self, kind: Kind, sequence: int) -> NDArray[np.uint8]:
         self.store.begin()
         delta = self.store.journal.read(sequence)
-        current = np.stack(self.store.read(delta.entry.window))
+        self._catch_up()
+        inside = intersection(window := delta.entry.window, self.tile.window) == window  # then without the disk
+        current = self._labels[:, *relative(window, self.tile.window)] if inside else np.stack(self.store.read(window))
         reverted = delta.reverted(current, kind)
         self.store.append(replace(reverted, entry=replace(reverted.entry, proposal=self.proposal_run)))
         self._catch_up()

@@ -42,15 +42,19 @@ class LabelArrays:
         """Make both arrays, empty, in place of any that are there; `sync` them when they are filled."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for name in NAMES:
-            self._opened[name] = self._make(name, self.folder / name, overwrite=True)
+            self._opened[name] = self._make(self.folder / name, self.shape, overwrite=True)
 
-    def ensure(self) -> None:
-        """Make the arrays that are missing, durably."""
+    def ensure(self, *, anew: bool = False) -> None:
+        """Make the arrays that are missing, durably; with `anew` also write what describes those that are there."""
         from histobridge.core.durable_store import DurableStore
 
         for name in NAMES:
-            if name not in self._opened and not (self.folder / name / "zarr.json").exists():
-                self._opened[name] = self._make(name, DurableStore(self.folder / name), overwrite=False)
+            described = self.folder / name / "zarr.json"
+            if anew:
+                described.unlink(missing_ok=True)
+                self._opened.pop(name, None)
+            if name not in self._opened and not described.exists():
+                self._opened[name] = self._make(DurableStore(self.folder / name), self.shape)
 
     def read(self, window: Window) -> NDArray[np.uint8]:
         """Read one window, absolute pixels (Y, X), as (2, Y, X): classes and state.
@@ -79,6 +83,22 @@ class LabelArrays:
         y, x = (index * CHUNK for index in chunk)
         return slice(y, min(y + CHUNK, self.shape[0])), slice(x, min(x + CHUNK, self.shape[1]))
 
+    def file(self, name: str, chunk: Chunk) -> Path:
+        """Where a chunk of `classes` or `state` lies, if it is not all zeros."""
+        return self.folder / name / "c" / str(chunk[0]) / str(chunk[1])
+
+    def decode(self, chunk: Chunk, data: bytes) -> NDArray[np.uint8]:
+        """Read the pixels of a chunk, (Y, X), from the bytes of its file; none are zeros."""
+        from zarr.core.buffer import default_buffer_prototype
+        from zarr.storage import MemoryStore
+
+        rows, columns = self.window(chunk)
+        held: dict[str, Any] = {}
+        array = self._make(MemoryStore(held), (CHUNK, CHUNK))
+        if data:
+            held["c/0/0"] = default_buffer_prototype().buffer.from_bytes(data)
+        return np.array(array[: rows.stop - rows.start, : columns.stop - columns.start], dtype=np.uint8)
+
     def stored(self) -> list[Chunk]:
         """Chunks that hold a state other than zero, row by row."""
         files = [file for file in (self.folder / "state" / "c").glob("*/*") if file.name.isdecimal()]
@@ -100,14 +120,17 @@ class LabelArrays:
                 fsync(Path(folder))
         fsync(self.folder)
 
-    def _make(self, name: str, store: Any, *, overwrite: bool) -> Any:
+    @staticmethod
+    def _make(store: Any, shape: tuple[int, int], *, overwrite: bool = False) -> Any:
         import zarr
+        from zarr.codecs import ZstdCodec
 
         return zarr.create_array(
             store,
-            shape=self.shape,
+            shape=shape,
             chunks=(CHUNK, CHUNK),
             dtype="uint8",
+            compressors=ZstdCodec(level=0, checksum=True),
             fill_value=0,
             dimension_names=("y", "x"),
             overwrite=overwrite,

@@ -1,8 +1,10 @@
 """The labels of one image: classes and state per pixel, on disk."""
 
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,16 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histobridge.core.delta import Delta, Entry, intersection
+from histobridge.core.disk import room_for
 from histobridge.core.errors import LockedError, ProjectError
-from histobridge.core.files import read_json, write_json
+from histobridge.core.generations import KEPT, Generations
 from histobridge.core.history import TileHistory
 from histobridge.core.journal import Journal
-from histobridge.core.label_arrays import Chunk, LabelArrays
+from histobridge.core.label_arrays import CHUNK, Chunk, LabelArrays
 from histobridge.core.manifest import IGNORE
+from histobridge.core.snapshot import SNAPSHOT, Snapshot
 from histobridge.core.states import ACCEPTED, IGNORED
 from histobridge.core.tiles import Window
 
-FORMAT = 1
+COMPRESSION = 20
+"""Pixels to a byte of compressed labels, at the least."""
 
 
 class LabelStore:
@@ -35,6 +40,8 @@ class LabelStore:
         Image (Y, X) in pixels.
     writable : bool
         Whether the caller holds the edit lock.
+    generations : int
+        Snapshots kept besides the newest and the first.
 
     Attributes
     ----------
@@ -42,14 +49,16 @@ class LabelStore:
         All edits; knows what is pending, torn or damaged.
     """
 
-    def __init__(self, folder: Path, shape: tuple[int, int], writable: bool = False):
+    def __init__(self, folder: Path, shape: tuple[int, int], writable: bool = False, generations: int = KEPT):
         self.folder = folder
         self.shape = shape
         self.writable = writable
         self._arrays = LabelArrays(folder, shape)
         self._snapshotting = threading.Lock()
-        self._sequence, self._reviewed = _read_snapshot(folder / "snapshot.json")
-        self.journal = Journal(folder / "journal.log", after=self._sequence)
+        self._generations = Generations(self._arrays, generations)
+        self._snapshot = self._generations.newest()
+        after = max(self._snapshot.sequence, self._generations.highest())
+        self.journal = Journal(folder / "journal.log", after=after)
         self._histories = _histories(self.journal.entries)
         self._total: int | None = None
 
@@ -87,7 +96,10 @@ class LabelStore:
                 raise ValueError(f"{name} is {tuple(array.shape)}, the image {tuple(shape)}")
         if (folder / "journal.log").exists():
             raise ProjectError(f"{folder} already holds edited labels; choose another image id")
-        (folder / "snapshot.json").unlink(missing_ok=True)
+        if classes is not None or state is not None:
+            room_for(folder, shape[0] * shape[1] // COMPRESSION)
+        (folder / SNAPSHOT).unlink(missing_ok=True)
+        shutil.rmtree(folder / "generations", ignore_errors=True)
         arrays = LabelArrays(folder, shape)
         arrays.create()
         reviewed: dict[Chunk, int] = {}
@@ -98,7 +110,8 @@ class LabelStore:
                 arrays.write(window, labels)
                 reviewed[chunk] = int(np.count_nonzero(labels[1]))
         arrays.sync()
-        _write_snapshot(folder / "snapshot.json", 0, reviewed)
+        generations = Generations(arrays)
+        generations.publish(generations.described(0, reviewed, Snapshot(digests={}), arrays.chunks()))
         return cls(folder, shape, writable=True)
 
     # -- reading ---------------------------------------------------------------------------------------------------
@@ -157,7 +170,7 @@ class LabelStore:
         if self.journal.torn:
             found.append(f"the last {self.journal.torn} bytes of {self.journal.path} are an unfinished edit")
         found += [f"an unfinished edit was moved to {aside}" for aside in self.journal.set_aside]
-        return found
+        return found + self._generations.told
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -166,7 +179,7 @@ class LabelStore:
         if not self.writable:
             raise LockedError(f"the labels in {self.folder} are open read-only; take the edit lock to change them")
         if self.journal.begin():
-            self._sequence, self._reviewed = _read_snapshot(self.folder / "snapshot.json")
+            self._snapshot = self._generations.newest()
             self._histories = _histories(self.journal.entries)
             self._total = None
 
@@ -198,20 +211,28 @@ class LabelStore:
                 raise ProjectError(
                     f"{self.journal.path} cannot be written ({self.journal.error}); edits stay in memory"
                 )
-            edits = [entry for entry in self.journal.since(self._sequence) if entry.pixels]
-            if not edits:
+            before, generations = self._snapshot, self._generations
+            edits = [entry for entry in self.journal.since(before.sequence) if entry.pixels]
+            sound = generations.metadata_sound(before)
+            if not edits and not generations.damaged and not generations.outdated:
                 return
+            chunks = sorted({*self._touched(edits), *generations.damaged})
+            room_for(self.folder, 2 * CHUNK * CHUNK * len(chunks))
             reviewed = dict(self._stored_counts())
-            self._arrays.ensure()
-            for chunk in self._touched(edits):
+            if not self._arrays.exist and before.digests is None:
+                before = replace(before, digests={})
+            generations.preserve(before, chunks)
+            self._arrays.ensure(anew=not sound)
+            for chunk in chunks:
                 window = self._arrays.window(chunk)
-                labels = self._arrays.read(window)
-                self._apply(edits, window, labels)
+                labels = self._read(window)
                 self._arrays.write(window, labels)
                 reviewed[chunk] = int(np.count_nonzero(labels[1]))
             self._arrays.sync_names()
-            _write_snapshot(self.folder / "snapshot.json", edits[-1].sequence, reviewed)
-            self._sequence, self._reviewed = edits[-1].sequence, reviewed
+            last = edits[-1].sequence if edits else before.sequence
+            after = generations.described(last, reviewed, before, chunks)
+            generations.publish(after)
+            self._snapshot = after
 
     def close(self) -> None:
         """Write everything and let others edit; raises `ProjectError` and stays open if edits cannot be written."""
@@ -226,14 +247,14 @@ class LabelStore:
         for side, length in zip(window, self.shape, strict=True):
             if not 0 <= side.start <= side.stop <= length:
                 raise ValueError(f"window {window} is not inside the image {self.shape}")
-        sequence = self._sequence
-        labels = self._arrays.read(window)
+        snapshot = self._snapshot
+        labels = self._generations.stored(window, snapshot, self._catch_up)
         # Asked for after the arrays were read: a snapshot in between cannot have stored edits that are missing here.
-        self._apply(self.journal.since(sequence), window, labels)
+        self._catch_up(snapshot.sequence, window, labels)
         return labels
 
-    def _apply(self, edits: list[Entry], window: Window, labels: NDArray[np.uint8]) -> None:
-        for entry in edits:
+    def _catch_up(self, sequence: int, window: Window, labels: NDArray[np.uint8]) -> None:
+        for entry in self.journal.since(sequence):
             if intersection(entry.window, window):
                 self.journal.read(entry.sequence).apply(window, labels)
 
@@ -242,18 +263,19 @@ class LabelStore:
 
     def _counts(self) -> dict[Chunk, int]:
         """Reviewed pixels per chunk, now."""
-        touched = self._touched([entry for entry in self.journal.since(self._sequence) if entry.pixels])
+        touched = self._touched([entry for entry in self.journal.since(self._snapshot.sequence) if entry.pixels])
         fresh = {chunk: int(np.count_nonzero(self._read(self._arrays.window(chunk))[1])) for chunk in touched}
         return self._stored_counts() | fresh
 
     def _stored_counts(self) -> dict[Chunk, int]:
         """Reviewed pixels per chunk of the arrays; counted when the snapshot does not say."""
-        if self._reviewed is None:
-            self._reviewed = {
+        if self._snapshot.reviewed is None:
+            counts = {
                 chunk: int(np.count_nonzero(self._arrays.read(self._arrays.window(chunk))[1]))
                 for chunk in self._arrays.stored()
             }
-        return self._reviewed
+            self._snapshot = replace(self._snapshot, reviewed=counts)
+        return self._snapshot.reviewed or {}
 
 
 def _initial(window: Window, classes: Any, state: Any) -> NDArray[np.uint8]:
@@ -273,21 +295,3 @@ def _histories(entries: list[Entry]) -> dict[str, TileHistory]:
     for entry in entries:
         histories.setdefault(entry.tile, TileHistory()).add(entry)
     return histories
-
-
-def _write_snapshot(path: Path, sequence: int, reviewed: dict[Chunk, int]) -> None:
-    counts = [[*chunk, count] for chunk, count in sorted(reviewed.items()) if count]
-    write_json(path, {"format": FORMAT, "sequence": sequence, "reviewed": counts})
-
-
-def _read_snapshot(path: Path) -> tuple[int, dict[Chunk, int] | None]:
-    """Sequence number and reviewed pixels per chunk; (0, none) if unreadable, then the whole journal is replayed."""
-    try:
-        values = read_json(path)
-        if values["format"] > FORMAT:
-            raise ProjectError(
-                f"{path} was made by a newer HistoBridge. Upgrade with: pip install -U napari-histobridge"
-            )
-        return int(values["sequence"]), {(int(row), int(column)): int(n) for row, column, n in values["reviewed"]}
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0, None
