@@ -132,7 +132,7 @@ class Flip:
         if compared and self._labels is not None:
             self._labels.visible = True
         self._labels, self.second = None, False
-        self._tell()
+        self.tell()
 
     def _look(self) -> None:
         layers: list[Layer | None] = [self._labels, *self.layers] if self.layers else []
@@ -141,9 +141,10 @@ class Flip:
                 layer.visible = layer is self.seen
         for over in self._overlay():
             over.visible = self.second
-        self._tell()
+        self.tell()
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """Let everybody who watches know that something else is seen."""
         for watcher in self.watchers:
             watcher()
 

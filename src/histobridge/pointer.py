@@ -30,7 +30,7 @@ class Pointer:
         self._done: Callable[[Path], object] = lambda _: None
         self._moved: Callable[[Path], object] = lambda _: None
         self._lost: Callable[[], object] = lambda: None
-        self._before = ""
+        self._before = self._pan_before = ""
         self._path: Path = []
         self._panning = False
 
@@ -84,11 +84,14 @@ class Pointer:
             labels.cursor, labels.mouse_pan = "standard", True
             labels.mode = self._before
 
-    def pan(self, on: bool) -> bool:
-        """Hold to move the picture while a tool is armed; returns whether one is."""
+    def pan(self, labels: "Labels | None", on: bool) -> None:
+        """Hold to move the picture, whatever tool is in use."""
         if self._labels is not None:
             self._panning = self._labels.mouse_pan = on
-        return self.armed
+        elif on and labels is not None and labels.mode != "pan_zoom":
+            self._pan_before, labels.mode = str(labels.mode), "pan_zoom"
+        elif not on and self._pan_before and labels is not None:
+            labels.mode, self._pan_before = self._pan_before, ""
 
     def _leave(self) -> "Labels | None":
         labels, self._labels, self._path, self._panning = self._labels, None, [], False

@@ -36,7 +36,7 @@ def canvas_of(viewer):
 
 
 def seen(viewer):
-    return [layer.name for layer in viewer.layers if layer.visible and layer.name != "image"]
+    return [layer.name for layer in viewer.layers if layer.visible and layer.name not in ("image", "outline")]
 
 
 def click(widget):
@@ -175,7 +175,7 @@ def test_done_and_closing_take_our_layers_away_and_leave_hers(compare):
     hers = viewer.add_labels(np.ones((8, 8), np.uint8), name="model")
     choose(window, tutorship, adaptation)
     click(window.compare_bar.done_button)
-    assert {layer.name for layer in viewer.layers} == {"image", "labels", "model"}
+    assert {layer.name for layer in viewer.layers} == {"image", "labels", "outline", "model"}
     assert viewer.layers["labels"].visible
     choose(window, tutorship, adaptation)
     window.session.close_project()

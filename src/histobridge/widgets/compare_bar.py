@@ -3,8 +3,7 @@
 from collections.abc import Callable
 
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QKeySequence
-from qtpy.QtWidgets import QAbstractButton, QApplication, QMainWindow, QShortcut, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from histobridge.core.config import ProposeConfig
 from histobridge.core.errors import HistoBridgeError
@@ -42,8 +41,8 @@ class CompareBar(QWidget):
         actions = row(self.flip_button, self.label_button, self.open_button, self.done_button)
         for widget in (heading("Compare"), self.says, self.trouble, actions):
             layout.addWidget(widget)
-        self._tab: QShortcut | None = None
         self.hide()
+        canvas.flip.watchers.append(self._flipped)
         session.compare_asked.connect(self.begin)
         session.tile_opened.connect(self._opened)
         session.run_changed.connect(self._moved_on)
@@ -53,24 +52,16 @@ class CompareBar(QWidget):
 
     def begin(self, first: str, second: str) -> None:
         """Compare the models of two runs; an empty first one: the labels as edited."""
-        self._canvas.flip.remove()
+        self._canvas.flip.take(self.end)
         self._models = tuple(run for run in (first, second) if run)
         self._names = {model.run.id: model.name for model in models_of(self._session)}
         self._laid = ()
         self.show()
-        window = self._main_window()
-        if self._tab is None and window is not None:
-            # Qt moves the focus with Tab before any layer hears of the key, so it is no key of the labels layer.
-            self._tab = QShortcut(QKeySequence(Qt.Key.Key_Tab), window, self._pressed)
-        if self._tab is not None:
-            self._tab.setEnabled(True)
         self.refresh()
 
     def end(self) -> None:
         """Stop comparing."""
         self._models, self._laid = (), ()
-        if self._tab is not None:
-            self._tab.setEnabled(False)
         self._canvas.flip.remove()
         self.hide()
 
@@ -119,6 +110,10 @@ class CompareBar(QWidget):
         self._canvas.flip.show(labels, tiles)
         self._laid = (place.image, place.tile.id, made)
 
+    def _flipped(self) -> None:
+        if self._laid and self._canvas.flip.on:
+            self.says.say(self._words(self._place, [], busy=False))
+
     def _words(self, place: Place | None, lacking: list[str], *, busy: bool) -> str:
         sides = [self._name(model) for model in self._models]
         sides = [EDITED, *sides] if len(sides) == 1 else sides
@@ -151,7 +146,6 @@ class CompareBar(QWidget):
     def flip(self) -> None:
         """Show the other side."""
         self._canvas.flip.flip()
-        self.refresh()
 
     def label(self) -> None:
         """Let the models label the open image, for the comparison only."""
@@ -163,20 +157,3 @@ class CompareBar(QWidget):
                 config = ProposeConfig(route="model", segmenter=model, images=images, for_comparison=True)
                 self._session.submit("propose", config)
         self.refresh()
-
-    def _pressed(self) -> None:
-        """Flip; where Tab has a meaning of its own, as between fields, it keeps that."""
-        window, focused = self._main_window(), QApplication.focusWidget()
-        middle = window.centralWidget() if window is not None else None
-        on_canvas = focused is None or (middle is not None and middle.isAncestorOf(focused))
-        if self._canvas.flip.on and (on_canvas or isinstance(focused, QAbstractButton)):
-            self.flip()
-        else:
-            self.focusNextChild()
-
-    def _main_window(self) -> QMainWindow | None:
-        """Window of napari, also while the dock floats."""
-        widget = self.parentWidget()
-        while widget is not None and not isinstance(widget, QMainWindow):
-            widget = widget.parentWidget()
-        return widget

@@ -11,8 +11,10 @@ from histobridge.core.errors import HistoBridgeError
 from histobridge.core.project import Project
 from histobridge.layers import Canvas
 from histobridge.widgets.compare_bar import CompareBar
+from histobridge.widgets.flip_key import FlipKey
 from histobridge.widgets.followups import FollowUps
 from histobridge.widgets.job_panel import JobsPanel, Shelf
+from histobridge.widgets.key_table import KeyTable
 from histobridge.widgets.page import Page, line
 from histobridge.widgets.project_bar import ProjectBar, StepBar
 from histobridge.widgets.session import Session, words
@@ -58,6 +60,7 @@ class HistoBridge(QWidget):
         self.jobs = JobsPanel(session)
         self.follow_ups = FollowUps(session)
         self.compare_bar = CompareBar(session, self.canvas, self.go)
+        self.flip_key = FlipKey(self, self.canvas, KeyTable(session.remembered))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)

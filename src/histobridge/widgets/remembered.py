@@ -44,6 +44,16 @@ class Remembered:
             self._values.setdefault("places", {})[str(project)] = {**known, **place}
             self._save()
 
+    @property
+    def keys(self) -> dict[str, str]:
+        """Keys the user has changed, by what they do."""
+        return {str(action): str(key) for action, key in dict(self._values.get("keys", {})).items()}
+
+    def keep_keys(self, keys: dict[str, str]) -> None:
+        """Remember the changed keys."""
+        self._values["keys"] = keys
+        self._save()
+
     def _save(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_json(self.path, self._values, durable=False)

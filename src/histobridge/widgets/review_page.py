@@ -1,6 +1,4 @@
-"""Page 5: look at the proposals tile by tile and correct them with napari's own tools."""
-
-from collections.abc import Callable, Mapping
+"""Page 5: look at the proposals tile by tile and correct them with napari's tools and ours."""
 
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QButtonGroup, QComboBox, QHBoxLayout, QLabel, QPushButton, QRadioButton, QWidget
@@ -9,11 +7,17 @@ from histobridge.core.config import Domain
 from histobridge.core.errors import HistoBridgeError
 from histobridge.core.manifest import IGNORE
 from histobridge.widgets.class_buttons import ClassButtons
+from histobridge.widgets.contrast import KeptContrast
 from histobridge.widgets.desk import Desk, Place
-from histobridge.widgets.form import Fold
+from histobridge.widgets.key_table import KeyTable
+from histobridge.widgets.overlay_bar import OverlayBar
+from histobridge.widgets.overview import Overview
 from histobridge.widgets.page import ERROR_STYLE, Lines, Note, Page, button, row
 from histobridge.widgets.queue_box import QueueBox
+from histobridge.widgets.review_keys import ReviewKeys
 from histobridge.widgets.session import words
+from histobridge.widgets.tool_bench import ToolBench
+from histobridge.widgets.tool_box import ToolBox
 
 CHIPS = {
     "open": ("open", "#5a5f66"),
@@ -22,19 +26,13 @@ CHIPS = {
     "accepted": ("accepted", "#1d7a3a"),
     "skipped": ("skipped", "#5a5f66"),
 }
-KEYS = """1 … 9  class        I  ignore (paint what shall not be learned)
-[  ]  brush size      E  hold: eraser      H  hold: hide labels
-A  accept and next    X  skip    N  next    B  back
-Tab  the other of two models (page Learn)
-Ctrl+Z  undo    Ctrl+Shift+Z  redo
-napari's own: hold Space to pan, P brush, right-drag to encircle and fill"""
 
 
 class ReviewPage(Page):
     """Pages of tiles; every finished stroke goes to disk by itself."""
 
     title = "Review"
-    sentence = "Correct the labels with napari's brush, fill, polygon and eraser. Every stroke is saved at once."
+    sentence = "Correct the labels. Every stroke is saved at once. Press ? for the keys."
 
     def build(self) -> None:
         self.desk = Desk(self.canvas)
@@ -62,43 +60,60 @@ class ReviewPage(Page):
         line.addWidget(self.where, 1)
         line.addWidget(self.chip, 0, Qt.AlignmentFlag.AlignVCenter)
         self.body.addLayout(line)
+        table = KeyTable(self.session.remembered)
+        self.overview = Overview(self.session, self.canvas, self.desk, table)
+        self.overview.asked.connect(self.open)
+        self.body.addWidget(self.overview)
         self.body.addWidget(self.queue)
         self.trouble = Note(style=ERROR_STYLE)
         self.body.addWidget(self.trouble)
         self.classes = ClassButtons(self.choose_class)
         self.body.addWidget(self.classes)
-        self.accept_button = button("Accept (A)", self.accept, "All of this tile is right now; go on", primary=True)
-        self.skip_button = button("Skip (X)", self.skip, "Leave this tile undecided and go on")
-        self.back_button = button("Back (B)", lambda: self.step(-1))
-        self.next_button = button("Next (N)", lambda: self.step(1))
-        self.undo_button = button("Undo", self.undo, "Ctrl+Z")
-        self.redo_button = button("Redo", self.redo, "Ctrl+Shift+Z")
+        self.tools = ToolBox(self.canvas, ToolBench(self.session, self.canvas, self.desk), self._edited)
+        self.overlays = OverlayBar(self.session, self.canvas, self.desk, table)
+        self.contrast = KeptContrast(self.session, self.canvas, self)
+        self.accept_button = button("Accept", self.accept, "All of this tile is right now; go on", primary=True)
+        self.skip_button = button("Skip", self.skip, "Leave this tile undecided and go on")
+        self.back_button = button("Back", lambda: self.step(-1))
+        self.next_button = button("Next", lambda: self.step(1))
+        self.undo_button = button("Undo", self.undo, "Also by its key, as many steps as you took")
+        self.redo_button = button("Redo", self.redo, "Also by its key")
+        self.keys_button = button("Keys", lambda: self.keys.toggle_sheet(), "Show all keys, and change them")
+        self._bring_keys(table)
         self.body.addWidget(self.accept_button)
-        for pair in (
-            (self.back_button, self.skip_button, self.next_button),
-            (self.undo_button, self.redo_button),
-        ):
-            self.body.addWidget(_spread(*pair))
+        self.body.addWidget(_spread(self.back_button, self.skip_button, self.next_button))
+        self.body.addWidget(self.tools)
+        self.body.addWidget(_spread(self.undo_button, self.redo_button, self.keys_button))
+        self.body.addWidget(self.overlays)
         self.body.addWidget(self.queue.stop)
-        self.body.addWidget(Fold("Keys", Note(KEYS)))
 
     # -- keys ------------------------------------------------------------------------------------------------------
 
-    def _presses(self) -> Mapping[str, Callable[[], object]]:
-        presses: dict[str, Callable[[], object]] = {
-            "A": self.accept,
-            "X": self.skip,
-            "N": lambda: self.step(1),
-            "B": lambda: self.step(-1),
-            "I": lambda: self.choose_class(IGNORE),
-            "[": lambda: self.canvas.resize_brush(larger=False),
-            "]": lambda: self.canvas.resize_brush(larger=True),
-            "Control-Z": self.undo,
-            "Control-Shift-Z": self.redo,
+    def _bring_keys(self, table: KeyTable) -> None:
+        """Tell the keys what they do."""
+        presses = {
+            "accept": self.accept,
+            "skip": self.skip,
+            "next": lambda: self.step(1),
+            "back": lambda: self.step(-1),
+            "undo": self.undo,
+            "redo": self.redo,
+            "ignore": lambda: self.choose_class(IGNORE),
+            "smaller": lambda: self.canvas.resize_brush(larger=False),
+            "larger": lambda: self.canvas.resize_brush(larger=True),
         }
-        for number in range(1, 10):
-            presses[str(number)] = lambda number=number: self._choose_nth(number)
-        return presses
+        holds = {
+            "erase": self.canvas.erase,
+            "hide": self.canvas.hide_labels,
+            "pan": lambda on: self.canvas.pointer.pan(self.canvas.labels, on),
+        }
+        presses |= self.tools.presses() | self.overlays.presses() | self.overview.presses()
+        self.keys = ReviewKeys(self, self.canvas, table, presses, holds, self._choose_nth)
+        for action in ("accept", "skip", "back", "next", "keys"):
+            made = getattr(self, f"{action}_button")
+            self.keys.name(made, f"{made.text()} ({{}})", "sheet" if action == "keys" else action)
+        for action, made in self.tools.buttons.items():
+            self.keys.name(made, f"{{}} {made.text()}", action)
 
     def _choose_nth(self, number: int) -> None:
         project = self.session.project
@@ -154,13 +169,16 @@ class ReviewPage(Page):
             self.trouble.say(words(error))
             return
         if fresh:
-            holds = {"E": self.canvas.erase, "H": self.canvas.hide_labels}
-            self.canvas.bind(self._presses(), holds)
+            self.keys.bind()
             self.canvas.when_painted(self._commit_soon.start, self.classes.mark)
             self.choose_class(project.classes[0].value)
         self.session.remembered.stay(project.path, image=place.image, tile=place.tile.id)
         self.images.setCurrentIndex(self.images.findData(place.image))
         self._reviewed = self.desk.reviewed()
+        self.contrast.follow(place.image)
+        self.tools.leave()
+        self.overlays.refresh()
+        self.overlays.draw_outline()
         self._describe()
         self.session.tile_opened.emit(place)
 
@@ -187,6 +205,11 @@ class ReviewPage(Page):
 
     def _commit(self) -> None:
         self.desk.commit()
+        self._edited()
+
+    def _edited(self) -> None:
+        """The labels of the tile have changed."""
+        self.overlays.draw_outline()
         self._describe()
 
     def choose_class(self, value: int) -> None:
@@ -211,12 +234,12 @@ class ReviewPage(Page):
     def undo(self) -> None:
         """Take the last edit of this tile back."""
         self.desk.undo()
-        self._describe()
+        self._edited()
 
     def redo(self) -> None:
         """Do it again."""
         self.desk.redo()
-        self._describe()
+        self._edited()
 
     def _describe(self, extra: str = "") -> None:
         """Say where the user is and how the tile stands."""
@@ -224,6 +247,8 @@ class ReviewPage(Page):
         opened = edit is not None and place is not None and project is not None
         for widget in (self.accept_button, self.skip_button, self.classes):
             widget.setEnabled(opened and self.desk.editable)
+        nested = project is not None and project.manifest.nested_pair() is not None
+        self.tools.refresh(nested=nested, enabled=opened and self.desk.editable)
         for widget in (self.back_button, self.next_button):
             widget.setEnabled(opened)
         self.undo_button.setEnabled(opened and self.desk.editable and edit.can_undo)
@@ -231,6 +256,7 @@ class ReviewPage(Page):
         self.chip.setVisible(opened)
         self.trouble.say(self.desk.trouble() or self._unread)
         self.queue.describe(place if opened else None)
+        self.overview.refresh()
         if not opened:
             self.where.setText("")
             return

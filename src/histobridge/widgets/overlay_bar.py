@@ -1,0 +1,214 @@
+"""What lies over the tile, one thing at a time: translated image, confidence, disagreement, the model before."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
+
+from histobridge.core.errors import HistoBridgeError
+from histobridge.core.project import Project
+from histobridge.core.proposals import has_proposal, read_proposal
+from histobridge.core.tile_views import differing, translated_tile
+from histobridge.layers import Canvas
+from histobridge.overlays import look_of
+from histobridge.widgets.desk import Desk, Place
+from histobridge.widgets.key_table import BY_ACTION, KeyTable, shown
+from histobridge.widgets.models import proposals_of
+from histobridge.widgets.page import CHOSEN_STYLE, Note, row
+from histobridge.widgets.session import Session, words
+
+PLAIN = "plain"
+TEXTS = {
+    "translated": "Translated",
+    "confidence": "Unsure",
+    "disagreement": "Disagree",
+    "previous": "Before",
+}
+OUTLINES = ("dark outline", "outline only", "no outline")
+
+
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """What was read for a tile, ready to be laid over it."""
+
+    pixels: NDArray[Any]
+    says: str
+    zoom: float = 1.0
+    origin: tuple[float, float] | None = None
+
+
+class OverlayBar(QWidget):
+    """Read in the background, kept from tile to tile, taken away by the same button or key again.
+
+    Parameters
+    ----------
+    session : Session
+    canvas : Canvas
+    desk : Desk
+    table : KeyTable
+    """
+
+    def __init__(self, session: Session, canvas: Canvas, desk: Desk, table: KeyTable):
+        super().__init__()
+        self._session, self._canvas, self._desk, self._table = session, canvas, desk, table
+        self._chosen, self._shows = PLAIN, ""
+        self._wanted: tuple[str, Place | None] = (PLAIN, None)
+        self._outline = 0
+        self.buttons: dict[str, QPushButton] = {}
+        for kind, text in TEXTS.items():
+            made = QPushButton(text)
+            made.setCheckable(True)
+            made.setStyleSheet(CHOSEN_STYLE)
+            made.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves the keys with the canvas
+            made.setToolTip(BY_ACTION[kind].words.capitalize())
+            made.clicked.connect(lambda _=False, kind=kind: self.press(kind))
+            self.buttons[kind] = made
+        self.says = Note()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(row(*self.buttons.values(), stretch=False))
+        layout.addWidget(self.says)
+        canvas.flip.watchers.append(self._flipped)
+
+    def presses(self) -> dict[str, Callable[[], object]]:
+        """What the keys of the overlays do."""
+        return {kind: partial(self.press, kind) for kind in (PLAIN, *TEXTS)} | {"outline": self.next_outline}
+
+    # -- choose ----------------------------------------------------------------------------------------------------
+
+    def press(self, kind: str) -> None:
+        """Choose an overlay by its key; the same key again takes it away."""
+        self.choose(PLAIN if kind == self._chosen else kind)
+
+    def choose(self, kind: str) -> None:
+        """Lay something else over the tile."""
+        if kind != PLAIN:
+            self._canvas.flip.take(self._lost)
+            self._canvas.flip.second = True
+        elif self._chosen != PLAIN:
+            self._canvas.flip.remove()
+        self._mark(kind)
+        self.refresh()
+
+    def _lost(self) -> None:
+        """Another comparison has begun."""
+        self._mark(PLAIN)
+        self._wanted = (PLAIN, None)
+        self.says.say("")
+
+    def _mark(self, kind: str) -> None:
+        self._chosen, self._shows = kind, ""
+        for each, made in self.buttons.items():
+            made.setChecked(each == kind)
+
+    # -- show ------------------------------------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Read what is chosen for the open tile, in the background; a tile on which it lies already is left alone."""
+        project, place = self._session.project, self._desk.place
+        wanted = (self._chosen, place)
+        if self._chosen == PLAIN or project is None or place is None or self._canvas.labels is None:
+            self._wanted = wanted
+            self.says.say("")
+            return
+        if wanted == self._wanted and self._canvas.flip.on:
+            return
+        self._wanted = wanted
+        if getattr(place, "check", ""):
+            self._arrived(wanted, "Not during a blind check: it would tell what the model thinks.")
+            return
+        runs = self._runs(project, place)
+        self.says.say("Reading…")
+        self._session.later(partial(_read, self._chosen, project, place, runs), partial(self._arrived, wanted))
+
+    def _runs(self, project: Project, place: Place) -> list[tuple[str, str]]:
+        """Runs that labelled the image and their names: the one that is shown first, then the others, newest first."""
+        edit = self._desk.edit
+        labelled = [
+            item for item in reversed(proposals_of(self._session)) if has_proposal(project, item.run.id, place.image)
+        ]
+        first = edit.proposal_run if edit is not None and edit.proposal_run else ""
+        named = [(item.run.id, str(item.state.result.get("route", "") or item.run.id)) for item in labelled]
+        return sorted(named, key=lambda run: run[0] != first)
+
+    def _arrived(self, wanted: tuple[str, Place | None], found: Laid | str) -> None:
+        """Lay it over the tile, unless the user has gone on meanwhile."""
+        labels = self._canvas.labels
+        if wanted != self._wanted or labels is None:
+            return
+        if isinstance(found, str):
+            second = self._canvas.flip.second
+            self._canvas.flip.remove()
+            self._canvas.flip.second = second
+            self._shows = ""
+            self.says.say(found)
+            return
+        self._shows = found.says
+        if self._chosen == "previous":
+            self._canvas.flip.show(labels, [found.pixels])
+        else:
+            scale = tuple(float(side) / found.zoom for side in labels.scale)
+            look = look_of(self._chosen) | {"scale": scale, "translate": labels.translate, "units": labels.units}
+            if found.origin is not None:
+                look["translate"] = tuple(at * float(side) for at, side in zip(found.origin, labels.scale, strict=True))
+            self._canvas.flip.show_over(labels, self._chosen, found.pixels, look)
+
+    def _flipped(self) -> None:
+        """Something else is seen: say what, and draw its outline."""
+        if self._shows and self._canvas.flip.on:
+            key = shown(self._table.key("flip"))
+            seen = (
+                self._shows if self._canvas.flip.second else f"Seen now: the plain tile. {key} shows the overlay again."
+            )
+            self.says.say(seen)
+        self.draw_outline()
+
+    # -- outline ---------------------------------------------------------------------------------------------------
+
+    def next_outline(self) -> None:
+        """Dark outline around filled labels, coloured outlines only, filled labels only."""
+        self._outline = (self._outline + 1) % len(OUTLINES)
+        self.draw_outline()
+
+    def draw_outline(self) -> None:
+        """Outline the labels that are seen."""
+        flip, labels = self._canvas.flip, self._canvas.labels
+        if labels is None or not self._canvas.has_labels:
+            return
+        seen = flip.seen if flip.on and flip.layers else labels
+        for layer in (labels, *flip.layers):
+            contour = 2 if OUTLINES[self._outline] == "outline only" else 0
+            if layer.contour != contour:
+                layer.contour = contour
+        self._canvas.overlays.outline(seen if self._outline == 0 else None)
+
+
+def _read(kind: str, project: Project, place: Place, runs: list[tuple[str, str]]) -> Laid | str:
+    """Read an overlay, or say in words why there is none."""
+    window = place.tile.window
+    try:
+        if kind == "translated":
+            tile = translated_tile(project, place.image, window)
+            return Laid(tile.pixels, "Seen now: the translated image (instant).", tile.zoom, tile.origin)
+        if not runs:
+            return "No model has labelled this image yet."
+        classes, confidence = read_proposal(project, runs[0][0], place.image, window)
+        if kind == "confidence":
+            unsure = float((confidence < 128).mean())
+            return Laid(confidence, f"Orange: the model is unsure ({unsure:.1%} of the tile, estimated).")
+        if len(runs) < 2:
+            return "Only one model has labelled this image; there is none to compare it with."
+        other, _ = read_proposal(project, runs[1][0], place.image, window)
+    except (HistoBridgeError, OSError, ValueError) as error:
+        return words(error)
+    if kind == "previous":
+        return Laid(other, f"Seen now: labels of the model before ({runs[1][1]}).")
+    return Laid(
+        differing(classes, other),
+        f"Purple: {runs[0][1]} and {runs[1][1]} differ ({float(np.mean(classes != other)):.1%} of the tile).",
+    )
