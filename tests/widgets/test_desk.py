@@ -1,8 +1,12 @@
 """What the desk makes of painted pixels."""
 
 import numpy as np
+import pytest
 
-from histobridge.core.states import CORRECTED, IGNORED
+from histobridge.core.files import read_json, write_json
+from histobridge.core.states import ACCEPTED, CORRECTED, IGNORED
+from histobridge.layers import Canvas
+from histobridge.widgets.desk import Desk, places
 
 
 def test_an_ignored_pixel_painted_in_the_class_under_it_is_corrected(make_window, sample):
@@ -20,3 +24,62 @@ def test_an_ignored_pixel_painted_in_the_class_under_it_is_corrected(make_window
     assert desk.commit() == 0
     desk.undo()
     assert np.all(labels[10:20] == 255)
+
+
+@pytest.fixture
+def small_tiles(sample):
+    """The sample in tiles of 64 px, two by two an image, being edited; and the places of its first target image."""
+    values = read_json(sample.path / "project.json")
+    write_json(sample.path / "project.json", values | {"tile_px": 64, "tile_overlap_px": 16})
+    with sample.editing():
+        first = sample.images("target")[0].id
+        yield sample, [place for place in places(sample, "target") if place.image == first]
+
+
+def test_a_fibre_across_the_border_is_corrected_whole(make_napari_viewer, small_tiles):
+    project, (left, right, *_) = small_tiles
+    viewer = make_napari_viewer()
+    desk = Desk(Canvas(viewer))
+    desk.put(project, left)
+    labels, around = viewer.layers["labels"], viewer.layers["neighbours"]
+    assert desk.centre((20, 64))
+    assert desk.centred
+    assert desk.place.tile.window == right.tile.window
+    labels.data[10:14, 24:44] = 2
+    assert desk.commit() == 80
+    desk.home()
+    assert not desk.centred
+    # The part inside the tile lies in it, the part outside is outlined around it.
+    assert (labels.data[10:14, 56:] == 2).all()
+    assert (around.data[10:14, 66:76] == 2).all()
+    assert not around.data[:64, :64].any()
+    assert not around.editable
+    desk.put(project, right)
+    assert (labels.data[10:14, 24:44] == 2).all()
+    desk.undo()
+    assert labels.data.any(), "the step belongs to the other tile"
+    assert (desk.standing(left.tile), desk.standing(right.tile)) == ("corrected", "open")
+    desk.put(project, left)
+    desk.undo()
+    assert not labels.data.any()
+    assert not (around.data == 2).any()
+    desk.redo()
+    desk.flush()
+    classes, state = project.labels(left.image).read((slice(0, 96), slice(0, 96)))
+    assert (state[10:14, 56:76] == CORRECTED).all()
+    assert np.count_nonzero(classes) == np.count_nonzero(state) == 80
+    desk.close()
+
+
+def test_accepting_a_tile_whose_window_was_moved_concerns_its_own_pixels(make_napari_viewer, small_tiles):
+    project, (left, right, *_) = small_tiles
+    desk = Desk(Canvas(make_napari_viewer()))
+    desk.put(project, left)
+    desk.centre((20, 64))
+    desk.accept()
+    assert not desk.centred
+    assert desk.standing(right.tile) == "open"
+    desk.close()
+    _, state = project.labels(left.image).read((slice(0, 64), slice(0, 96)))
+    assert (state[:, :64] == ACCEPTED).all()
+    assert not state[:, 64:].any()
