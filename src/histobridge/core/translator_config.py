@@ -5,12 +5,15 @@ from typing import Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from histobridge.core.base_config import Config
+from histobridge.core.translate.contrast_settings import ContrastSettings
+
+Method = Literal["cyclegan", "cut", "fastcut"]
 
 
 class TrainTranslatorConfig(Config):
     """Learn to give images of one domain the look of the other."""
 
-    method: Literal["cyclegan"] = "cyclegan"
+    method: Method = "cyclegan"
     """The translation method."""
 
     matching: str = ""
@@ -31,14 +34,26 @@ class TrainTranslatorConfig(Config):
     blocks: PositiveInt = 4
     """Residual blocks of each generator."""
 
+    published: bool = False
+    """Networks as published; off: ours, which are smaller and upsample without a checkerboard."""
+
     learning_rate: PositiveFloat = 5e-4
-    """Adam learning rate; decays linearly to zero over the second half."""
+    """Adam learning rate; decays linearly to zero at the end."""
+
+    decay: float = Field(0.5, gt=0, le=1)
+    """Share of the steps, the last ones, over which the learning rate decays."""
 
     cycle_weight: NonNegativeFloat = 10.0
     """Weight of the cycle loss."""
 
     identity_weight: NonNegativeFloat = 5.0
     """Weight of the identity loss; the polarity is matched before, so it never anchors the wrong one."""
+
+    contrast: ContrastSettings = ContrastSettings()
+    """Of the methods `cut` and `fastcut` alone, which have neither cycle nor identity loss."""
+
+    half_precision: bool = False
+    """Compute in bfloat16 on GPUs that have it; losses stay in float32."""
 
     checkpoint_every: PositiveInt = 100
     """Steps between two checkpoints."""

@@ -18,6 +18,7 @@ from histobridge.core.config import Config, Direction, TrainTranslatorConfig
 from histobridge.core.errors import ProjectError
 from histobridge.core.files import read_json, write_bytes, write_json
 from histobridge.core.translate.instant import Instant
+from histobridge.core.translator_config import Method
 
 SCHEMA_VERSION = 1
 CARD = "translator.json"
@@ -32,7 +33,7 @@ class TranslatorCard(Config):
     schema_version: Literal[1] = 1
     """Format of the two files."""
 
-    method: Literal["cyclegan"] = "cyclegan"
+    method: Method = "cyclegan"
     """The translation method."""
 
     config: TrainTranslatorConfig

@@ -1,4 +1,4 @@
-"""A trained pair of generators as a translator."""
+"""A trained pair of generators, of CycleGAN, CUT or FastCUT, as a translator."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,8 +11,9 @@ from histobridge.core.config import Direction
 from histobridge.core.device import choose_device
 from histobridge.core.translate.base import BOTH_DIRECTIONS, Image, Look, check_direction
 from histobridge.core.translate.card import TranslatorCard, instant_of, read_card, read_weights, write_translator
+from histobridge.core.translate.generators import generator_of
 from histobridge.core.translate.instant import Instant
-from histobridge.core.translate.networks import STRIDE, build_generator
+from histobridge.core.translate.networks import STRIDE
 from histobridge.core.translate.norms import with_fixed_norms
 
 SMALLEST = 2 * STRIDE
@@ -91,4 +92,4 @@ class CycleGan:
 
 
 def _empty_generator(card: TranslatorCard) -> nn.Module:
-    return with_fixed_norms(build_generator(card.config.channels, card.config.blocks))
+    return with_fixed_norms(generator_of(card.config))

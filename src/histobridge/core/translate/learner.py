@@ -49,8 +49,9 @@ class Learner(Protocol):
 def build_learner(config: TrainTranslatorConfig, device: torch.device) -> Learner:
     """Build the networks of `config.method`, new, on `device`."""
     from histobridge.core.translate.adversaries import Adversaries
+    from histobridge.core.translate.cut import Contrast
 
-    return Adversaries(config, device)
+    return Contrast(config, device) if config.method in ("cut", "fastcut") else Adversaries(config, device)
 
 
 def load_trained(folder: Path, device: str = "auto") -> TrainedTranslator:
