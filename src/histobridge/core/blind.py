@@ -12,6 +12,7 @@ from histobridge.core.config import Config
 from histobridge.core.effort import effort_by_tile, read_effort
 from histobridge.core.errors import ProjectError
 from histobridge.core.files import read_json, write_json
+from histobridge.core.heads import Key
 from histobridge.core.labels import LabelStore
 from histobridge.core.manifest import IGNORE, ImageRecord
 from histobridge.core.metrics import dice
@@ -19,7 +20,6 @@ from histobridge.core.project import Project
 from histobridge.core.proposals import has_proposal
 from histobridge.core.states import IGNORED, MODEL
 from histobridge.core.tiles import Window
-from histobridge.core.worklist import Key
 
 FILE, FOLDER = "blind.json", "blind"
 Check = Literal["again", "without"]

@@ -15,9 +15,9 @@ from histobridge.core.config import Config
 from histobridge.core.delta import Entry
 from histobridge.core.errors import LockedError
 from histobridge.core.files import append_json_lines, read_json_lines, write_bytes
+from histobridge.core.heads import Key, TileHead, read_heads
 from histobridge.core.project import Project
 from histobridge.core.proposals import has_proposal
-from histobridge.core.worklist import Key, TileHead, read_heads
 
 FILE = "effort.jsonl"
 IDLE_S = 15.0

@@ -1,13 +1,13 @@
 """A plot of a few curves, drawn with QPainter: 0.7 ms an update where matplotlib takes 37."""
 
-import json
-from pathlib import Path
+from typing import Any
 
 from qtpy.QtCore import QPointF, QSize, Qt
 from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from histobridge.core.runs import Run
+from histobridge.widgets.event_tail import EventTail
 
 COLORS = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#D55E00")
 POINTS = 2000
@@ -19,8 +19,7 @@ class Curves(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._path: Path | None = None
-        self._read = 0
+        self._tail = EventTail()
         self._curves: dict[str, list[tuple[float, float]]] = {}
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
@@ -30,27 +29,15 @@ class Curves(QWidget):
 
     def follow(self, run: Run) -> None:
         """Draw every metric in the event log of a run; reads only what was added since the last time."""
-        if run.path != self._path:
-            self._path, self._read, self._curves = run.path, 0, {}
-        try:
-            with (run.path / "events.jsonl").open("rb") as stream:
-                stream.seek(self._read)
-                added = stream.read()
-        except FileNotFoundError:
-            return
-        whole = added[: added.rfind(b"\n") + 1]
-        self._read += len(whole)
-        for line in whole.splitlines():
-            self._take(line)
+        if self._tail.follow(run):
+            self._curves = {}
+        for event in self._tail.added():
+            self._take(event)
         self.setToolTip(", ".join(f"{name} {points[-1][1]:.3g}" for name, points in self._curves.items()))
         self.update()
 
-    def _take(self, line: bytes) -> None:
+    def _take(self, event: dict[str, Any]) -> None:
         """Add the numbers of one event; when a curve has become long, keep every second point."""
-        try:
-            event = json.loads(line)
-        except ValueError:
-            return
         for name, value in event.get("metrics", {}).items():
             curve = self._curves.setdefault(name, [])
             curve.append((event["step"], value))

@@ -2,7 +2,8 @@
 
 import time
 
-from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtCore import QEvent, QObject, Qt, Signal
+from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import (
     QApplication,
     QDialog,
@@ -37,7 +38,10 @@ def time_left(state: RunState, now: float) -> str:
 
 
 class JobRow(QWidget):
-    """One run: what it is, how far, and what can be done about it."""
+    """One run: what it is, how far, and what can be done about it; a click asks to see more."""
+
+    opened = Signal(str)
+    """Id of the run that was clicked."""
 
     def __init__(self, session: Session, item: Followed):
         super().__init__()
@@ -67,7 +71,14 @@ class JobRow(QWidget):
             layout.addWidget(widget)
         self._actions = row(self.resume, self.details)
         layout.addWidget(self._actions)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setToolTip("Click to see curves, pictures and log")
         self.show_state()
+
+    def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
+        """Ask to see more of the run."""
+        if event is not None and self.rect().contains(event.position().toPoint()):
+            self.opened.emit(self._item.run.id)
 
     def show_state(self) -> None:
         """Show the state of the run as last read."""
@@ -142,6 +153,9 @@ class Shelf(QScrollArea):
 class JobsPanel(QWidget):
     """Jobs under way, and those that ended since the project was opened."""
 
+    opened = Signal(str)
+    """Id of the run of which the user wants to see more; empty: whichever."""
+
     def __init__(self, session: Session):
         super().__init__()
         self._session = session
@@ -150,7 +164,11 @@ class JobsPanel(QWidget):
         self._layout.setContentsMargins(8, 2, 8, 4)
         self._layout.setSpacing(2)
         self._empty = Note("No job is running.")
-        self._layout.addWidget(heading("Jobs"))
+        monitor = button("Monitor", lambda: self.opened.emit(""), "Curves, pictures, log, device and memory")
+        top = QHBoxLayout()
+        top.addWidget(heading("Jobs"), 1)
+        top.addWidget(monitor)
+        self._layout.addLayout(top)
         self._layout.addWidget(self._empty)
         self._layout.addStretch(1)
         session.project_changed.connect(self.reload)
@@ -177,6 +195,7 @@ class JobsPanel(QWidget):
                 shown.stop.setText("Stopping…" if item.run.cancel_requested() else "Stop")
             return
         made = JobRow(self._session, item)
+        made.opened.connect(self.opened)
         made.dismiss.clicked.connect(lambda *_: self._drop(item.run.id))
         self._rows[item.run.id] = made
         self._layout.insertWidget(1, made)

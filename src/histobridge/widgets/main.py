@@ -18,6 +18,7 @@ from histobridge.widgets.key_table import KeyTable
 from histobridge.widgets.page import Page, line
 from histobridge.widgets.project_bar import ProjectBar, StepBar
 from histobridge.widgets.session import Session, words
+from histobridge.widgets.side_docks import SideDocks
 from histobridge.widgets.steps import STEPS
 from histobridge.widgets.welcome import Welcome
 
@@ -59,6 +60,7 @@ class HistoBridge(QWidget):
         self.scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.jobs = JobsPanel(session)
         self.follow_ups = FollowUps(session)
+        self.docks = SideDocks(self, napari_viewer, session, self.jobs)
         self.compare_bar = CompareBar(session, self.canvas, self.go)
         self.flip_key = FlipKey(self, self.canvas, KeyTable(session.remembered))
         layout = QVBoxLayout(self)
@@ -129,6 +131,7 @@ class HistoBridge(QWidget):
         if key not in self._pages:
             module, name = next(step.page for step in STEPS if step.key == key).split(":")
             self._pages[key] = getattr(import_module(module), name)(self.session, self.canvas, self.go)
+            self.docks.page_made(self._pages[key], self.go)
         return self._pages[key]
 
     def go(self, key: str, **place: object) -> None:
@@ -143,6 +146,7 @@ class HistoBridge(QWidget):
         self.step_bar.current = key
         self.step_bar.refresh()
         self._show(page)
+        self.docks.page_shown(key)
         page.refresh()
 
     def _show(self, widget: QWidget) -> None:

@@ -1,13 +1,20 @@
 """Why this tile, in which order to go on, and whether that is worth the time: a part of the Review page."""
 
+from collections.abc import Callable
+
 from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
+from histobridge.core.project import Project
 from histobridge.widgets.desk import Place
 from histobridge.widgets.followups import order_tiles
+from histobridge.widgets.goal_bar import GoalBar
 from histobridge.widgets.models import proposals_of
 from histobridge.widgets.page import Lines, button, row
 from histobridge.widgets.session import Session
 from histobridge.widgets.tile_order import TileOrder
+from histobridge.widgets.worklist import Worklist
+
+ENOUGH_STYLE = "border-left: 4px solid #1d7a3a; padding-left: 6px; font-weight: bold;"
 
 
 class QueueBox(QWidget):
@@ -24,10 +31,21 @@ class QueueBox(QWidget):
         self.by_queue.setToolTip("Next is the tile that teaches most, as far as can be told; off: image by image")
         self.by_queue.clicked.connect(self._choose)
         self.order_button = button("Order tiles", self._order, "Put the tiles in an order again, in the background")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.reason, row(self.by_queue, self.order_button)):
-            layout.addWidget(widget)
+        self.tiles_button = button("Tiles", lambda: None, "The list of all tiles, to sort, filter and jump")
+        self.tiles_button.hide()
+        self._layout = QVBoxLayout(self)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        for widget in (self.reason, row(self.by_queue, self.order_button, self.tiles_button)):
+            self._layout.addWidget(widget)
+
+    def follow(
+        self, worklist: Worklist, due: Callable[[Project], Place | None], show_tiles: Callable[[], object]
+    ) -> None:
+        """Show the progress of a worklist, slip in the blind checks that are due, offer the list of tiles."""
+        self.order.due = due
+        self._layout.insertWidget(0, GoalBar(self._session, worklist))
+        self.tiles_button.clicked.connect(lambda *_: show_tiles())
+        self.tiles_button.show()
 
     @property
     def leads(self) -> bool:
@@ -57,6 +75,8 @@ class QueueBox(QWidget):
         if ordering:
             self._say_ordering()
         self.stop.setText(f"Next ten minutes (estimated): {queue.stop.words}." if queue else "")
+        enough = queue is not None and queue.stop.verdict == "stop"
+        self.stop.setStyleSheet(ENOUGH_STYLE if enough else "")
 
     def _say_ordering(self) -> None:
         self.order_button.setEnabled(False)

@@ -1,9 +1,12 @@
 """The order in which tiles are reviewed: by the queue, or image by image; and why each tile is shown."""
 
+from collections.abc import Callable
+
 from histobridge.core.config import Domain
 from histobridge.core.errors import ProjectError
 from histobridge.core.project import Project
 from histobridge.core.queue import Queue, read_queue
+from histobridge.core.worth import AT_RANDOM
 from histobridge.widgets.desk import Place, on_grid, places
 from histobridge.widgets.session import Session
 
@@ -28,6 +31,8 @@ class TileOrder:
         self._ranks: dict[Key, int] = {}
         self._fresh = False
         self._way: list[Place] = []
+        self.due: Callable[[Project], Place | None] = lambda _: None
+        self._onward: Place | None = None
 
     def refresh(self) -> str:
         """Take the newest queue; returns why it cannot be read, or nothing."""
@@ -53,8 +58,8 @@ class TileOrder:
         self._fresh = bool(tiles)
 
     def reason(self, place: Place) -> str:
-        """Why a tile is shown; empty if it is not in the queue."""
-        return self._reasons.get(_key(place), "")
+        """Why a tile is shown; empty if it is not in the queue. A blind check does not show."""
+        return AT_RANDOM if place.check else self._reasons.get(_key(place), "")
 
     def queued(self, project: Project) -> list[Place]:
         """Tiles that wait, the next one first."""
@@ -62,7 +67,8 @@ class TileOrder:
         return sorted(known, key=lambda place: self._ranks[_key(place)])
 
     def position(self, project: Project, place: Place, *, by_queue: bool) -> str:
-        """Say where a tile lies: in the queue, or among all tiles."""
+        """Say where a tile lies: in the queue, or among all tiles. A blind check stands where one will go on."""
+        place = self._onward if place.check and self._onward is not None else place
         domain, place = project.image(place.image).domain, on_grid(project, place)
         if by_queue and domain == "target" and _key(place) in self._ranks:
             queued = self.queued(project)
@@ -80,8 +86,18 @@ class TileOrder:
     def after(self, project: Project, place: Place, by: int, *, by_queue: bool) -> Place | None:
         """Return the next or the previous tile; none at the end.
 
-        In the queue, back is the way one came, and a queue that is new begins with its first tile.
+        In the queue, back is the way one came, and a queue that is new begins with its first tile. A blind check that
+        is due comes in between.
         """
+        if by < 0:
+            return self._beside(project, place, by, by_queue)
+        there = self._onward if place.check else self._beside(project, place, by, by_queue)
+        check = self.due(project)
+        self._onward = there if check else None
+        return check or there
+
+    def _beside(self, project: Project, place: Place, by: int, by_queue: bool) -> Place | None:
+        """Return the next or the previous tile without regard to blind checks."""
         domain, place = project.image(place.image).domain, on_grid(project, place)
         if not by_queue or domain != "target" or self.queue is None:
             return _neighbour(places(project, domain), place, by)
