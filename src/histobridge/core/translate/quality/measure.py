@@ -1,0 +1,140 @@
+"""Measure a translator on a panel of crops, without labels of the target."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from histobridge.core.base_config import Direction
+from histobridge.core.translate.base import Image, Look, Translator
+from histobridge.core.translate.quality.boundary import boundary_displacement
+from histobridge.core.translate.quality.consistency import consistency
+from histobridge.core.translate.quality.cycle import cycle_score, disturbed
+from histobridge.core.translate.quality.features import Describe, filter_features, segmenter_features, standardised
+from histobridge.core.translate.quality.frechet import frechet_distance
+from histobridge.core.translate.quality.grey import grey_distance
+from histobridge.core.translate.quality.hallucination import hallucinated_share, hallucination_map
+from histobridge.core.translate.quality.kernel_distance import kernel_distance
+from histobridge.core.translate.quality.objects import objects_kept
+from histobridge.core.translate.quality.panel import Panel, Shown
+from histobridge.core.translate.quality.report import Cycle, Looks, Quality, Structure, WayQuality
+from histobridge.core.translate.quality.spectrum import spectrum_distance
+from histobridge.core.translate.quality.tiling import tiling_score
+from histobridge.core.translate.quality.verdict import judged
+
+THERE: Direction = "source_to_target"
+BACK: Direction = "target_to_source"
+
+
+def measure(translator: Translator, panel: Panel, *, tiles: bool = True) -> Quality:
+    """Measure and judge a translator that has both directions.
+
+    Parameters
+    ----------
+    translator : Translator
+    panel : Panel
+    tiles : bool
+        Also measure how tiles join, which takes about as long as all the rest.
+
+    Returns
+    -------
+    Quality
+        Judged.
+    """
+    there, back = (_Way(translator, panel, direction) for direction in (THERE, BACK))
+    quality = Quality(ways={way.direction: way.quality() for way in (there, back)}, structure=_structure(there, panel))
+    if tiles:
+        shown = panel.source[0]
+        joined = tiling_score(translator, shown.image, THERE, shown.look, max(20, min(shown.image.shape) // 3))
+        quality = quality.model_copy(update={"seam_ratio": joined.seam_ratio, "tile_mismatch": joined.mismatch})
+    return judged(quality)
+
+
+class _Way:
+    """Fakes of one direction, and what comes back of them."""
+
+    def __init__(self, translator: Translator, panel: Panel, direction: Direction):
+        self.panel, self.direction = panel, direction
+        self.start, self.goal = (panel.source, panel.target) if direction == THERE else (panel.target, panel.source)
+        opposite: Direction = BACK if direction == THERE else THERE
+        self.look: Look = panel.instant.target_look if direction == THERE else panel.instant.source_look
+        random = np.random.default_rng(0)
+        self.fakes = [translator.translate(shown.image, direction, shown.look) for shown in self.start]
+        self.back = [translator.translate(fake, opposite, self.look) for fake in self.fakes]
+        noisy = [disturbed(fake, random) for fake in self.fakes]
+        self.robust = [translator.translate(fake, opposite, self.look) for fake in noisy]
+
+    def quality(self) -> WayQuality:
+        """Measure everything that needs no labels."""
+        bare = [self.panel.instant.translate(shown.image, self.direction, shown.look) for shown in self.start]
+        return WayQuality(
+            cycle=_cycle(self.start, self.back),
+            robust=_cycle(self.start, self.robust),
+            looks=self._looks(self.fakes),
+            instant=self._looks(bare),
+        )
+
+    def _looks(self, fakes: Sequence[Image]) -> Looks:
+        real = [shown.image for shown in self.goal]
+        describe: Describe = filter_features
+        seen = [real, list(fakes)]
+        if self.panel.segmenter is not None:
+            describe = segmenter_features(self.panel.segmenter)
+            seen = [[self._for_segmenter(image) for image in images] for images in seen]
+        real_features, fake_features = standardised(*(describe(images) for images in seen))
+        return Looks(
+            kid=kernel_distance(real_features, fake_features),
+            fid=frechet_distance(real_features, fake_features),
+            grey=grey_distance(real, fakes),
+            spectrum=spectrum_distance(real, fakes),
+        )
+
+    def _for_segmenter(self, image: Image) -> Image:
+        """Bring images to the look that the segmenter knows; those of the target by their polarity and grey values."""
+        if self.direction == BACK:
+            return image
+        return self.panel.instant.translate(image, BACK, self.look)
+
+
+def _cycle(shown: Sequence[Shown], back: Sequence[Image]) -> Cycle:
+    """Mean scores of images and what came back of them."""
+    scores = [cycle_score(one.image, other) for one, other in zip(shown, back, strict=True)]
+    return Cycle(
+        ssim=float(np.mean([score.ssim for score in scores])),
+        psnr_db=float(np.mean([score.psnr_db for score in scores])),
+        l1=float(np.mean([score.l1 for score in scores])),
+    )
+
+
+def _structure(way: _Way, panel: Panel) -> Structure | None:
+    """Compare what the source segmenter finds before and after with the labels; none without either."""
+    segmenter = panel.segmenter
+    shown = [one for one in panel.source if one.classes is not None]
+    if segmenter is None or len(shown) < len(panel.source):
+        return None
+    labels = [one.classes for one in shown if one.classes is not None]
+
+    def probabilities(image: Image) -> NDArray[np.float32]:
+        seen = torch.from_numpy(np.ascontiguousarray(image))[None, None]
+        found: NDArray[np.float32] = segmenter.probabilities(seen)[0].cpu().numpy()
+        return found
+
+    before = [probabilities(one.image) for one in shown]
+    after = [probabilities(image) for image in way.robust]
+    classes = [[segmenter.card.to_values(one.argmax(axis=0)) for one in side] for side in (before, after)]
+    agreement = consistency(classes[0], classes[1], labels, segmenter.card.values)
+    kept = objects_kept(*([one == panel.reference for one in side] for side in reversed(classes)))
+    borders = boundary_displacement(way.fakes, labels)
+    own = boundary_displacement([one.image for one in shown], labels)
+    changes = [hallucination_map(one, other) for one, other in zip(before, after, strict=True)]
+    return Structure(
+        dice_before=agreement.before,
+        dice_after=agreement.after,
+        count=kept.count if kept else None,
+        size=kept.size if kept else None,
+        hallucinated=float(np.mean([hallucinated_share(change) for change in changes])),
+        boundary_px=borders.median_px if borders else None,
+        boundary_high_px=borders.high_px if borders else None,
+        boundary_before_px=own.median_px if own else None,
+    )

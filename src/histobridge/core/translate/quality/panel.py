@@ -1,0 +1,108 @@
+"""The few fixed crops of both domains on which a translator is measured."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from histobridge.core.images.working import resample_labels
+from histobridge.core.judge import eventful, spread
+from histobridge.core.matching import Matching, working_image
+from histobridge.core.project import Project
+from histobridge.core.scale import read_labels, reference_class
+from histobridge.core.translate.base import Image, Look, look_of
+from histobridge.core.translate.instant import Instant
+
+if TYPE_CHECKING:
+    from histobridge.core.segment.model import Segmenter
+
+CROPS = 6
+CROP_PX = 160
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """One crop.
+
+    Parameters
+    ----------
+    image : (Y, X) float32
+        In [-1, 1] at the working scale, in its own look.
+    look : (257,) float32
+        Grey quantiles of the image it comes from.
+    classes : (Y, X) uint8 or None
+        Its labels.
+    """
+
+    image: Image
+    look: Look
+    classes: NDArray[np.uint8] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Crops of both domains, and who looks at them.
+
+    Parameters
+    ----------
+    source, target : sequence of Shown
+    instant : Instant
+        Polarity and grey values between them.
+    segmenter : Segmenter or None
+        Of the source.
+    reference : int
+        Class value whose objects are counted.
+    """
+
+    source: Sequence[Shown]
+    target: Sequence[Shown]
+    instant: Instant
+    segmenter: "Segmenter | None" = None
+    reference: int = 1
+
+
+def panel_of_fields(source: Sequence[Image], target: Sequence[Image], instant: Instant) -> Panel:
+    """Show the middles of some images, (Y, X) float32 in [-1, 1], each in its own look; without a segmenter."""
+    shown = [[Shown(_middle(field), look_of(field)) for field in fields[:CROPS]] for fields in (source, target)]
+    return Panel(shown[0], shown[1], instant)
+
+
+def _middle(field: Image) -> Image:
+    parts = [slice(max(0, (size - CROP_PX) // 2), max(0, (size - CROP_PX) // 2) + CROP_PX) for size in field.shape]
+    return field[parts[0], parts[1]]
+
+
+def panel_of_project(project: Project, matching: Matching, device: str = "auto") -> Panel:
+    """Choose crops of the labelled source images and of the target, subjects taking turns.
+
+    Parameters
+    ----------
+    project : Project
+    matching : Matching
+        Without a segmenter, any source images are shown and their labels are not looked at.
+    device : {"auto", "cpu", "cuda"}
+        Of the segmenter.
+
+    Returns
+    -------
+    Panel
+    """
+    from histobridge.core.segment.learn import labelled_images
+    from histobridge.core.segment.model import Segmenter
+
+    segmenter = Segmenter.load(project.run(matching.segmenter).path, device) if matching.segmenter else None
+    names = labelled_images(project, "source") if segmenter else [image.id for image in project.images("source")]
+    source = []
+    for record in spread([project.image(name) for name in names], CROPS):
+        image = working_image(project, record.id, matching)
+        window = eventful(image, CROP_PX)
+        classes = resample_labels(read_labels(project, record.id), image.zoom)[window] if segmenter else None
+        source.append(Shown(image.read(window), image.look, classes))
+    target = []
+    for record in spread(project.images("target"), CROPS):
+        image = working_image(project, record.id, matching)
+        target.append(Shown(image.read(eventful(image, CROP_PX)), image.look))
+    instant = Instant(matching.invert, matching.source_look, matching.target_look)
+    return Panel(source, target, instant, segmenter, reference_class(project.manifest, "source").value)

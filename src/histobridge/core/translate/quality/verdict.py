@@ -1,0 +1,124 @@
+"""Judge a translation by what was measured of it: a score for checkpoints, a verdict in words."""
+
+from collections.abc import Iterator
+
+from histobridge.core.translate.quality.report import Quality, Structure, Verdict
+
+BORDER_PX = 1.5
+"""Borders displaced further than this, and by a pixel more than the labels themselves, are not those of the labels."""
+MOST_PX = 4.0
+KEPT = {"failed": 0.7, "doubtful": 0.85}
+"""Share of the agreement with the labels that must be left."""
+COUNT = {"failed": 2.0, "doubtful": 1.33}
+SIZE = {"failed": 1.5, "doubtful": 1.2}
+"""Factor by which number and size of objects may change, either way."""
+INVENTED = {"failed": 0.15, "doubtful": 0.07}
+MISMATCH = 0.05
+"""Grey difference between two grids of tiles that can be seen. Where there is none there are no seams either; the step
+across borders alone is no evidence on small images."""
+FARTHER = 1.1
+"""Factor by which the kernel distance may exceed that of the instant map: it is uncertain by about as much."""
+TINY = 1e-6
+
+Found = tuple[Verdict, str]
+
+
+def score_of(quality: Quality) -> float:
+    """One number to choose a checkpoint by.
+
+    Parameters
+    ----------
+    quality : Quality
+
+    Returns
+    -------
+    float
+        In [0, 1], the mean of two halves. What is kept: the mean of the share of the agreement with the labels that is
+        left, of pixels not invented, and of borders in place; without a segmenter the similarity there and back, with
+        noise in between. What it looks like: the mean over the directions of ``i / (i + k)``, k the kernel distance
+        from real images and i that of the instant map, so that a network that does nothing gets 0.5.
+    """
+    looks = [_share(way.instant.kid, way.looks.kid) for way in quality.ways.values()]
+    if quality.structure is not None:
+        kept = _kept(quality.structure)
+    else:
+        kept = sum(max(0.0, way.robust.ssim) for way in quality.ways.values()) / len(quality.ways)
+    return (kept + sum(looks) / len(looks)) / 2
+
+
+def _share(instant: float, learned: float) -> float:
+    floor, distance = max(instant, 0.0) + TINY, max(learned, 0.0) + TINY
+    return floor / (floor + distance)
+
+
+def _kept(structure: Structure) -> float:
+    parts = [min(1.0, structure.dice_after / max(structure.dice_before, TINY)), 1 - structure.hallucinated]
+    if structure.boundary_px is not None:
+        parts.append(1 - max(0.0, structure.boundary_px - (structure.boundary_before_px or 0.0)) / MOST_PX)
+    return sum(parts) / len(parts)
+
+
+def judged(quality: Quality) -> Quality:
+    """Fill in score, verdict and reasons.
+
+    Parameters
+    ----------
+    quality : Quality
+
+    Returns
+    -------
+    Quality
+        Failed where one of the structure measures is beyond its limit; doubtful where one is close to it, where the
+        network makes images no more like the goal than the instant map, where tiles do not join, or where no segmenter
+        could look at it.
+    """
+    found = list(_findings(quality))
+    verdicts = [verdict for verdict, _ in found]
+    verdict: Verdict = "failed" if "failed" in verdicts else "doubtful" if found else "good"
+    reasons = tuple(words for one, words in found if one == verdict) or (
+        "Labelled structures stay in place, and images look more like the other modality than by grey values alone.",
+    )
+    return quality.model_copy(update={"score": score_of(quality), "verdict": verdict, "reasons": reasons})
+
+
+def _findings(quality: Quality) -> Iterator[Found]:
+    """What speaks against a translation, in the user's words."""
+    structure = quality.structure
+    if structure is None:
+        yield "doubtful", "No segmenter of the source has looked at it, so nobody knows what becomes of structures."
+    else:
+        yield from _structure_findings(structure)
+    for direction, way in quality.ways.items():
+        if way.looks.kid > FARTHER * max(way.instant.kid, 0.0) + TINY:
+            name = direction.replace("_", " ")
+            yield "doubtful", f"From {name}, images look no more like the other modality than by grey values alone."
+    if quality.tile_mismatch > MISMATCH:
+        yield "doubtful", f"Tiles do not join (step across their borders {quality.seam_ratio:.2f} times that nearby)."
+
+
+def _structure_findings(found: Structure) -> Iterator[Found]:
+    share = found.dice_after / max(found.dice_before, TINY)
+    for verdict, limit in _limits(KEPT):
+        if share < limit:
+            yield verdict, f"Only {share:.0%} of the agreement with your labels is left after translation."
+            break
+    for factors, value, words in (
+        (COUNT, found.count, "times as many objects are found after translation"),
+        (SIZE, found.size, "times the size is what objects have after translation"),
+    ):
+        for verdict, limit in _limits(factors):
+            if value is not None and not 1 / limit <= value <= limit:
+                yield verdict, f"{value:.2f} {words}."
+                break
+    for verdict, limit in _limits(INVENTED):
+        if found.hallucinated > limit:
+            yield verdict, f"{found.hallucinated:.0%} of the pixels show another structure after translation."
+            break
+    before = found.boundary_before_px or 0.0
+    if found.boundary_px is not None and found.boundary_px > max(BORDER_PX, before + 1):
+        yield "failed", f"Borders lie {found.boundary_px:.1f} px from those of your labels (median)."
+
+
+def _limits(table: dict[str, float]) -> tuple[tuple[Verdict, float], tuple[Verdict, float]]:
+    """Both limits of a measure, the strict verdict first."""
+    return ("failed", table["failed"]), ("doubtful", table["doubtful"])

@@ -1,0 +1,181 @@
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+from torch import nn
+
+from histobridge.core.errors import ProjectError
+from histobridge.core.segment.model import ModelCard, Segmenter
+from histobridge.core.translate.base import look_of
+from histobridge.core.translate.instant import Identity, Instant
+from histobridge.core.translate.quality.features import segmenter_features
+from histobridge.core.translate.quality.measure import measure
+from histobridge.core.translate.quality.panel import Panel, Shown, panel_of_fields
+from histobridge.core.translate.quality.report import read_quality, write_quality
+from histobridge.core.translate.quality.verdict import judged
+
+CENTRES = ((30, 30), (30, 98), (98, 30), (98, 98), (64, 64))
+
+
+class Threshold(nn.Module):
+    """Finds what is bright."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm2d(1)
+
+    def forward(self, x):
+        self.norm(nn.functional.avg_pool2d(x, 4))
+        return torch.cat([-20 * x, 20 * x], dim=1)
+
+
+def discs(dy, dx, radius=12):
+    y, x = np.mgrid[:128, :128]
+    inside = np.zeros((128, 128), np.uint8)
+    for row, column in CENTRES:
+        inside[np.hypot(y - row - dy, x - column - dx) < radius] = 1
+    return inside
+
+
+def drawn(labels, seed, blur=0.0):
+    noise = np.random.default_rng(seed).normal(0, 0.1, labels.shape)
+    image = np.where(labels, 0.6, -0.6) + ndimage.gaussian_filter(noise, blur) * (1 + 3 * blur)
+    return np.clip(ndimage.gaussian_filter(image, 0.7), -1, 1).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def panel():
+    labels = [discs(*offset) for offset in ((0, 0), (4, -3))]
+    source = [Shown(image := drawn(one, seed), look_of(image), one) for seed, one in enumerate(labels)]
+    target = [Shown(image := drawn(discs(-4, 4), 5, 1.0), look_of(image))]
+    instant = Instant(False, source[0].look, target[0].look)
+    card = ModelCard(
+        preset="tiny",
+        classes=("disc",),
+        values=(1,),
+        domain="source",
+        working_um=1,
+        object_diameter_px=24,
+        quantiles=tuple(map(float, source[0].look)),
+        trained_on=(),
+    )
+    return Panel(source, target, instant, Segmenter(Threshold(), card))
+
+
+class Bent(Identity):
+    """Does to images of the source what it is told; leaves those of the target alone."""
+
+    def __init__(self, change):
+        super().__init__()
+        object.__setattr__(self, "change", change)
+
+    def translate(self, image, direction, look, origin=(0, 0)):
+        return self.change(image).astype(np.float32) if direction == "source_to_target" else image
+
+
+def flaws(panel, change):
+    quality = measure(Bent(change), panel, tiles=False)
+    return quality.verdict, quality.words(), quality.structure
+
+
+def test_a_translation_that_keeps_everything_is_not_failed(panel):
+    quality = measure(panel.instant, panel)
+    assert (quality.verdict, quality.words()[:5]) == ("good", "Good.")
+    assert quality.structure.dice_after == pytest.approx(quality.structure.dice_before, abs=0.03)
+    assert (quality.structure.count, quality.structure.boundary_px) == (1, 0)
+    assert quality.tile_mismatch < 1e-6
+    assert quality.score == pytest.approx(0.75, abs=0.03)
+
+
+def test_a_translation_that_loses_all_objects_is_failed(panel):
+    verdict, words, structure = flaws(panel, lambda image: np.full_like(image, -0.6))
+    assert verdict == "failed"
+    assert "Only 0% of the agreement with your labels" in words
+    assert (structure.count, structure.size) == (0, 0)
+
+
+def test_a_translation_that_moves_borders_is_failed(panel):
+    verdict, words, structure = flaws(panel, lambda image: ndimage.grey_dilation(image, 7))
+    assert verdict == "failed"
+    assert structure.boundary_px == pytest.approx(3, abs=0.75)
+    assert "px from those of your labels" in words
+
+
+def test_a_translation_that_invents_structures_is_failed(panel):
+    stripes = np.where(np.arange(128) % 32 < 8, 1.2, 0)
+    verdict, words, structure = flaws(panel, lambda image: np.clip(image + stripes, -1, 1))
+    assert verdict == "failed"
+    assert structure.hallucinated > 0.15
+    assert "another structure after translation" in words
+
+
+def test_what_hides_in_a_fake_does_not_count(panel):
+    """A fake that is nearly blank but carries the image in its last digits comes back only where nothing disturbs."""
+
+    class Hidden(Identity):
+        def translate(self, image, direction, look, origin=(0, 0)):
+            if direction == "source_to_target":
+                return (image * 1e-3).astype(np.float32)
+            return np.clip(image * 1e3, -1, 1).astype(np.float32)
+
+    quality = measure(Hidden(), panel, tiles=False)
+    way = quality.ways["source_to_target"]
+    assert way.cycle.ssim > 0.99
+    assert way.robust.ssim < 0.3
+    assert quality.verdict == "failed"
+
+
+def test_looking_more_like_the_target_raises_the_score_and_less_makes_it_doubtful(panel):
+    quality = measure(panel.instant, panel, tiles=False)
+
+    def at(kid):
+        ways = {
+            name: way.model_copy(
+                update={
+                    "looks": way.looks.model_copy(update={"kid": kid}),
+                    "instant": way.instant.model_copy(update={"kid": 1.0}),
+                }
+            )
+            for name, way in quality.ways.items()
+        }
+        return judged(quality.model_copy(update={"ways": ways}))
+
+    better, same, worse = at(0.1), at(1.0), at(2.0)
+    assert 1 >= better.score > same.score > worse.score >= 0
+    assert (better.verdict, same.verdict, worse.verdict) == ("good", "good", "doubtful")
+    assert "no more like the other modality than by grey values alone" in worse.words()
+
+
+def test_tiles_that_do_not_join_make_it_doubtful(panel):
+    quality = measure(panel.instant, panel, tiles=False)
+    torn = judged(quality.model_copy(update={"tile_mismatch": 0.4, "seam_ratio": 2.0}))
+    assert torn.verdict == "doubtful"
+    assert "Tiles do not join" in torn.words()
+
+
+def test_without_a_segmenter_the_verdict_is_doubtful_and_says_so(panel):
+    fields = [[shown.image for shown in side] for side in (panel.source, panel.target)]
+    quality = measure(panel.instant, panel_of_fields(*fields, panel.instant), tiles=False)
+    assert quality.structure is None
+    assert quality.verdict == "doubtful"
+    assert "No segmenter of the source has looked at it" in quality.words()
+
+
+def test_quality_is_read_back_as_written(panel, tmp_path):
+    assert read_quality(tmp_path) is None
+    quality = measure(panel.instant, panel, tiles=False)
+    write_quality(tmp_path, quality)
+    assert read_quality(tmp_path) == quality
+
+
+def test_a_damaged_quality_file_is_named(tmp_path):
+    (tmp_path / "quality.json").write_text("{}")
+    with pytest.raises(ProjectError, match=r"quality\.json is damaged"):
+        read_quality(tmp_path)
+
+
+def test_features_of_a_segmenter_are_those_of_its_deepest_layer(panel):
+    image = np.zeros((64, 128), np.float32)
+    image[:, 64:] = 0.5
+    found = segmenter_features(panel.segmenter)([image])
+    np.testing.assert_allclose(found[:, 0], [0, 0.25, 0.5], atol=1e-4)
