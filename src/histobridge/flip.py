@@ -92,7 +92,7 @@ class Flip:
         self._viewer.layers.selection.active = labels
 
     def show_over(self, labels: "Labels", name: str, pixels: NDArray[Any], look: dict[str, Any]) -> None:
-        """Lay an image over the tile, below its labels; the side that was seen stays the one that is seen.
+        """Lay an image over the tile; the side that was seen stays the one that is seen.
 
         Parameters
         ----------
@@ -103,14 +103,14 @@ class Flip:
         pixels : NDArray
             (Y, X) grey values.
         look : dict
-            Place and colours, as `viewer.add_image` takes them.
+            Place and colours, as `viewer.add_image` takes them; what is opaque goes below the labels.
         """
         if self.over is not None and (self.over.name != name or not self.on):
             self._take_away()
         if self.over is None:
             self.over = self._viewer.add_image(pixels, name=name, **look)
             layers = self._viewer.layers
-            layers.move(layers.index(self.over), layers.index(labels))
+            layers.move(layers.index(self.over), layers.index(labels) + (look["blending"] != "opaque"))
         else:
             self.over.data = pixels
             for key in ("scale", "translate", "units", "contrast_limits"):

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from histobridge.surroundings import place_layer
+
 if TYPE_CHECKING:
     from napari.layers import Labels, Layer, Points
     from napari.viewer import Viewer
@@ -87,7 +89,8 @@ class Overlays:
             self._outline = self._add(labels, edge, "outline", {1: DARK})
         else:
             self._place(self._outline, labels, edge)
-        self._outline.visible = labels.visible
+        if self._outline.visible != labels.visible:
+            self._outline.visible = labels.visible
 
     # -- preview ---------------------------------------------------------------------------------------------------
 
@@ -155,10 +158,12 @@ class Overlays:
 
     @staticmethod
     def _place(layer: "Labels", labels: "Labels", pixels: NDArray[np.uint8]) -> None:
-        layer.data = pixels
-        for key in ("scale", "translate", "units"):
-            setattr(layer, key, getattr(labels, key))
-        layer.editable = False
+        if layer.data.shape == pixels.shape:
+            layer.data[...] = pixels
+        else:
+            layer.data = pixels
+            layer.editable = False
+        place_layer(layer, labels.scale, labels.units, labels.translate)
 
     def _remove(self, name: str) -> None:
         layer = getattr(self, name)

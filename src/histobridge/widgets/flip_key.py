@@ -4,7 +4,7 @@ from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QAbstractButton, QApplication, QMainWindow, QShortcut, QWidget
 
 from histobridge.layers import Canvas
-from histobridge.widgets.key_table import KeyTable, sequence
+from histobridge.widgets.key_table import KeyTable, sequences
 
 
 class FlipKey(QObject):
@@ -27,9 +27,10 @@ class FlipKey(QObject):
         window = main_window(self._dock)
         if self._shortcut is None and self._canvas.flip.on and window is not None:
             self._shortcut = QShortcut(window)
-            self._shortcut.activated.connect(self._pressed)
+            for signal in (self._shortcut.activated, self._shortcut.activatedAmbiguously):
+                signal.connect(self._pressed)
         if self._shortcut is not None:
-            self._shortcut.setKey(sequence(self._table.key("flip")))
+            self._shortcut.setKeys(sequences(self._table.key("flip")))
             self._shortcut.setEnabled(self._canvas.flip.on)
 
     def _pressed(self) -> None:

@@ -124,11 +124,13 @@ def shown(key: str) -> str:
     return key.replace("Control-", "Ctrl+").replace("Alt-", "Alt+").replace("Shift-", "Shift+")
 
 
-def sequence(key: str) -> QKeySequence:
-    """Return the key as Qt knows it."""
+def sequences(key: str) -> list[QKeySequence]:
+    """Return the key as Qt knows it; a character that takes Shift to type comes with and without."""
     names = {name: qt for qt, name in QT_NAMES.items()}
     *modifiers, last = key.split("-")
-    return QKeySequence("+".join([*(shown(f"{each}-").rstrip("+") for each in modifiers), names.get(last, last)]))
+    text = "+".join([*(shown(f"{each}-").rstrip("+") for each in modifiers), names.get(last, last)])
+    typed = len(last) == 1 and not last.isalnum() and "Shift" not in modifiers
+    return [QKeySequence(each) for each in ((text, f"Shift+{text}") if typed else (text,))]
 
 
 def pressed_key(event: QKeyEvent) -> str:

@@ -29,6 +29,8 @@ TEXTS = {
     "disagreement": "Disagree",
     "previous": "Before",
 }
+Wanted = tuple[str, Place | None, str]
+"""Overlay, place and kind of blind check."""
 OUTLINES = ("dark outline", "outline only", "no outline")
 
 
@@ -57,7 +59,7 @@ class OverlayBar(QWidget):
         super().__init__()
         self._session, self._canvas, self._desk, self._table = session, canvas, desk, table
         self._chosen, self._shows = PLAIN, ""
-        self._wanted: tuple[str, Place | None] = (PLAIN, None)
+        self._wanted: Wanted = (PLAIN, None, "")
         self._outline = 0
         self.buttons: dict[str, QPushButton] = {}
         for kind, text in TEXTS.items():
@@ -98,7 +100,7 @@ class OverlayBar(QWidget):
     def _lost(self) -> None:
         """Another comparison has begun."""
         self._mark(PLAIN)
-        self._wanted = (PLAIN, None)
+        self._wanted = (PLAIN, None, "")
         self.says.say("")
 
     def _mark(self, kind: str) -> None:
@@ -111,7 +113,7 @@ class OverlayBar(QWidget):
     def refresh(self) -> None:
         """Read what is chosen for the open tile, in the background; a tile on which it lies already is left alone."""
         project, place = self._session.project, self._desk.place
-        wanted = (self._chosen, place)
+        wanted = (self._chosen, place, place.check if place is not None else "")
         if self._chosen == PLAIN or project is None or place is None or self._canvas.labels is None:
             self._wanted = wanted
             self.says.say("")
@@ -119,7 +121,7 @@ class OverlayBar(QWidget):
         if wanted == self._wanted and self._canvas.flip.on:
             return
         self._wanted = wanted
-        if getattr(place, "check", ""):
+        if place.check:
             self._arrived(wanted, "Not during a blind check: it would tell what the model thinks.")
             return
         runs = self._runs(project, place)
@@ -136,7 +138,7 @@ class OverlayBar(QWidget):
         named = [(item.run.id, str(item.state.result.get("route", "") or item.run.id)) for item in labelled]
         return sorted(named, key=lambda run: run[0] != first)
 
-    def _arrived(self, wanted: tuple[str, Place | None], found: Laid | str) -> None:
+    def _arrived(self, wanted: Wanted, found: Laid | str) -> None:
         """Lay it over the tile, unless the user has gone on meanwhile."""
         labels = self._canvas.labels
         if wanted != self._wanted or labels is None:

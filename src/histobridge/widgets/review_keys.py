@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 from histobridge.layers import Canvas
 from histobridge.widgets.cheat_sheet import CheatSheet
 from histobridge.widgets.flip_key import main_window
-from histobridge.widgets.key_table import BY_ACTION, CLASS_KEYS, KeyTable, pressed_key, sequence, shown
+from histobridge.widgets.key_table import BY_ACTION, CLASS_KEYS, KeyTable, pressed_key, sequences, shown
 
 Press = Callable[[], object]
 Hold = Callable[[bool], object]
@@ -79,9 +79,10 @@ class ReviewKeys(QObject):
         window = main_window(self._page)
         if self._shortcut is None and window is not None:
             self._shortcut = QShortcut(window)
-            self._shortcut.activated.connect(self.toggle_sheet)
+            for signal in (self._shortcut.activated, self._shortcut.activatedAmbiguously):
+                signal.connect(self.toggle_sheet)
         if self._shortcut is not None:
-            self._shortcut.setKey(sequence(self.table.key("sheet")))
+            self._shortcut.setKeys(sequences(self.table.key("sheet")))
 
     def pressed_by_key(self) -> dict[str, Press]:
         """What each key does when pressed."""

@@ -3,22 +3,20 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from histobridge.core.corrections import TileEdit
 from histobridge.core.manifest import IGNORE
 from histobridge.core.project import Project
 from histobridge.core.states import IGNORED
-from histobridge.core.tools.result import ToolError, ToolResult, View
+from histobridge.core.tools.result import ToolError, ToolResult, View, edited
 from histobridge.layers import Canvas
 from histobridge.pointer import Gesture, Path
 from histobridge.widgets.desk import Desk, Place
 from histobridge.widgets.session import Session
-
-SNAP_REACH_PX = 6.0
-SMOOTH_RADIUS_PX = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +31,21 @@ class Tool:
     call: str
     """Module and function below `core.tools`."""
 
-    sees: Literal["classes", "fibres", "image"] = "classes"
+    looks: bool = False
+    """Whether it looks at the image."""
 
 
 TOOLS = (
     Tool("fill", "Fill", "Click inside the ring.", "point", True, "fill:preview_fill"),
-    Tool("ring", "Close", "Click inside the ring.", "point", True, "ring:close_ring"),
+    Tool("ring", "Close", "Click inside the ring.", "point", True, "ring:close_ring", looks=True),
     Tool("sheath", "Sheath", "Click the axon.", "point", True, "sheath:grow_sheath"),
-    Tool("cut", "Cut", "Draw a line across what touches.", "stroke", False, "cut:cut", "fibres"),
-    Tool("merge", "Merge", "Click one part, then the other.", "two", False, "merge:merge", "fibres"),
-    Tool("own", "Own", "Click the axon, then the sheath that is its own.", "two", True, "own:own", "fibres"),
-    Tool("delete", "Delete", "Click the fibre.", "point", False, "delete:delete_fibre", "fibres"),
+    Tool("cut", "Cut", "Draw a line across what touches.", "stroke", False, "cut:cut"),
+    Tool("merge", "Merge", "Click one part, then the other.", "two", False, "merge:merge"),
+    Tool("own", "Own", "Click the axon, then the sheath that is its own.", "two", True, "own:own"),
+    Tool("delete", "Delete", "Click the fibre.", "point", False, "delete:delete_fibre"),
     Tool("smooth", "Smooth", "Click the object.", "point", False, "smooth:smooth"),
-    Tool("yes", "Confirm", "Click the object.", "point", False, "pick:accept_object", "fibres"),
-    Tool("snap", "Snap", "Draw along the edge.", "stroke", False, "snap:snap", "image"),
+    Tool("yes", "Confirm", "Click the object.", "point", False, "pick:accept_object"),
+    Tool("snap", "Snap", "Draw along the edge.", "stroke", False, "snap:snap", looks=True),
 )
 
 
@@ -78,7 +77,7 @@ class ToolBench:
         found = self._call(tool, path)
         if isinstance(found, np.ndarray):
             if not edit.accept_only(found):
-                raise ToolError("Nothing was changed: this object is accepted already.")
+                raise ToolError("Nothing was changed: this object is decided already.")
             return None
         if found.leak is None:
             self._commit(found)
@@ -89,34 +88,40 @@ class ToolBench:
         function: Callable[..., Any] = getattr(import_module(f"histobridge.core.tools.{module}"), name)
         view = self.view(tool)
         points = [(round(y), round(x)) for y, x in path]
-        if tool.action == "smooth":
-            return function(view, points[0], SMOOTH_RADIUS_PX)
         if tool.action == "snap":
-            return function(view, np.array(path), SNAP_REACH_PX)
+            return self._drawn(view, function(view, np.array(path)))
         if tool.gesture == "stroke":
             return function(view, np.array(path))
         return function(view, *points)
 
     def view(self, tool: Tool) -> View:
-        """What a tool sees of the open tile; fibres only where the user has said whose a sheath is.
-
-        Without such words a tool finds the fibre by itself in a piece around the click, which is quicker.
-        """
+        """What a tool sees of the open tile."""
         project, place, edit = self._session.project, self._desk.place, self._desk.edit
         assert project is not None
         assert place is not None
         assert edit is not None
-        classes = edit.classes
-        classes[edit.state == IGNORED] = IGNORE
         pair = project.manifest.nested_pair()
         inner, outer = (pair[0].value, pair[1].value) if pair else (0, 0)
-        image = self._pixels(project, place) if tool.sees == "image" else None
-        fibres = None
-        if tool.sees == "fibres" and (owners := edit.owners):
-            from histobridge.core.fibres import derive_fibres
+        image = self._pixels(project, place) if tool.looks else None
+        return View(self._shown(edit), image, inner, outer, owners=edit.owners)
 
-            fibres = derive_fibres(classes, project.manifest, owners)
-        return View(classes, image, inner, outer, fibres)
+    @staticmethod
+    def _shown(edit: TileEdit) -> NDArray[np.uint8]:
+        """The tile as it is on the canvas."""
+        classes = edit.classes
+        classes[edit.state == IGNORED] = IGNORE
+        return classes
+
+    def _drawn(self, view: View, line: NDArray[np.float64]) -> ToolResult:
+        """Paint along a line with the brush as it is, and all that a closed line goes around."""
+        labels = self._canvas.labels
+        value = int(labels.selected_label) if labels is not None else IGNORE
+        if labels is None or value == IGNORE:
+            raise ToolError("Nothing was changed: choose the class to draw with first.")
+        mask = along(view.classes.shape, line, float(labels.brush_size) / 2)
+        window = (slice(0, view.classes.shape[0]), slice(0, view.classes.shape[1]))
+        painted = np.where(mask, np.uint8(value), view.classes)
+        return edited(view, window, painted, "The line snapped to the edge.")
 
     def _pixels(self, project: Project, place: Place) -> NDArray[Any]:
         """Native grey values of the tile, read once."""
@@ -131,6 +136,17 @@ class ToolBench:
         kept = result.classes == IGNORE
         classes = np.where(kept, edit.classes, result.classes)
         edit.commit(classes, near=result.near, owners=result.owners)
-        shown = edit.classes
-        shown[edit.state == IGNORED] = IGNORE
-        self._canvas.replace_labels(shown)
+        self._canvas.replace_labels(self._shown(edit))
+
+
+def along(shape: tuple[int, ...], line: NDArray[np.float64], radius_px: float) -> NDArray[np.bool_]:
+    """Pixels of a tile that a round brush covers along a line, (N, 2) of (y, x); a closed line is filled instead."""
+    from scipy import ndimage
+    from skimage.draw import polygon2mask
+
+    if len(line) > 3 and np.array_equal(line[0], line[-1]):
+        return np.asarray(polygon2mask(shape, line), np.bool_)
+    away = np.ones(shape, np.bool_)
+    y, x = np.rint(line).astype(int).T
+    away[y, x] = False
+    return np.asarray(ndimage.distance_transform_edt(away) < max(radius_px, 0.5), np.bool_)
