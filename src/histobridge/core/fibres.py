@@ -1,6 +1,6 @@
 """Which fibre owns a pixel of axon or myelin."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,19 +35,46 @@ def derive_fibres(classes: NDArray[np.uint8], manifest: Manifest, owners: Sequen
     ndarray (Y, X) uint32
         Ids from 1 without gaps, in the order of rows; 0 where there is no class.
     """
-    from skimage.measure import label
     from skimage.segmentation import relabel_sequential
 
     pair = tuple(spec.value for spec in manifest.nested_pair() or ())
+    fibres = number_fibres(classes, pair, [spec.value for spec in manifest.classes], owners)
+    return np.asarray(relabel_sequential(fibres)[0], dtype=np.uint32)
+
+
+def number_fibres(
+    classes: NDArray[np.uint8], pair: tuple[int, ...], values: Iterable[int], owners: Sequence[Owner] = ()
+) -> NDArray[np.int32]:
+    """Number the fibres of a field whose classes are known by their values only.
+
+    Parameters
+    ----------
+    classes : ndarray (Y, X) uint8
+        0 background, class values, 255 unlabelled.
+    pair : tuple of int
+        Values of the enclosed and the enclosing class; empty if there are none.
+    values : iterable of int
+        Values of all classes.
+    owners : sequence of Owner
+        Counted from the corner of the field.
+
+    Returns
+    -------
+    ndarray (Y, X) int32
+        Ids from 1, possibly with gaps; 0 where there is no class.
+    """
+    from skimage.measure import label
+
     fibres = np.zeros(classes.shape, np.int32)
-    if len(pair) == 2:
-        fibres = honour(nested_fibres(classes, *pair), classes, pair, owners)
-    for spec in manifest.classes:
-        if spec.value not in pair:
-            regions = label(classes == spec.value, connectivity=1)
+    if pair:
+        inner, outer = pair
+        fibres = honour(nested_fibres(classes, inner, outer), classes, (inner, outer), owners)
+    for value in values:
+        if value not in pair:
+            regions = label(classes == value, connectivity=1)
             fibres = np.where(regions, regions + int(fibres.max()), fibres)
     fibres[classes == IGNORE] = 0
-    return np.asarray(relabel_sequential(fibres)[0], dtype=np.uint32)
+    return fibres
 
 
 def nested_fibres(classes: NDArray[np.uint8], inner: int, outer: int) -> NDArray[np.int32]:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from histobridge.core.delta import Owner
 from histobridge.core.errors import HistoBridgeError
+from histobridge.core.fibres import number_fibres
 from histobridge.core.manifest import IGNORE
 from histobridge.core.tiles import Window
 
@@ -36,6 +37,16 @@ class View:
 
     owners: tuple[Owner, ...] = ()
     """Ownership set by hand that reaches into the tile, in pixels of the tile; see `TileEdit.owners`."""
+
+    def fibres_in(self, window: Window) -> NDArray[np.int32]:
+        """Ids of the fibres, (Y, X), 0 is none; without `fibres` as far as this window of the tile tells."""
+        if self.fibres is not None:
+            return self.fibres[window].astype(np.int32)
+        owners = [owner.moved(-window[0].start, -window[1].start) for owner in self.owners]
+        classes = self.classes[window]
+        pair = (self.inner, self.outer) if self.inner and self.outer else ()
+        values = set(np.unique(classes).tolist()) - {0, IGNORE}
+        return number_fibres(classes, pair, values, owners)
 
 
 @dataclass(frozen=True, slots=True)
