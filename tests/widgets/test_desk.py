@@ -58,7 +58,7 @@ def test_a_fibre_across_the_border_is_corrected_whole(make_napari_viewer, small_
     assert (labels.data[10:14, 24:44] == 2).all()
     desk.undo()
     assert labels.data.any(), "the step belongs to the other tile"
-    assert (desk.standing(left.tile), desk.standing(right.tile)) == ("corrected", "open")
+    assert desk.standings() == {left.tile.id: "corrected"}
     desk.put(project, left)
     desk.undo()
     assert not labels.data.any()
@@ -72,13 +72,13 @@ def test_a_fibre_across_the_border_is_corrected_whole(make_napari_viewer, small_
 
 
 def test_accepting_a_tile_whose_window_was_moved_concerns_its_own_pixels(make_napari_viewer, small_tiles):
-    project, (left, right, *_) = small_tiles
+    project, (left, *_) = small_tiles
     desk = Desk(Canvas(make_napari_viewer()))
     desk.put(project, left)
     desk.centre((20, 64))
     desk.accept()
     assert not desk.centred
-    assert desk.standing(right.tile) == "open"
+    assert desk.standings() == {left.tile.id: "accepted"}
     desk.close()
     _, state = project.labels(left.image).read((slice(0, 64), slice(0, 96)))
     assert (state[:, :64] == ACCEPTED).all()

@@ -7,7 +7,7 @@ import numpy as np
 
 from histobridge.core.blind import answers, proposal_shown
 from histobridge.core.config import Domain
-from histobridge.core.corrections import TileEdit, tile_status
+from histobridge.core.corrections import TileEdit
 from histobridge.core.delta import intersection, relative
 from histobridge.core.history import TileStatus
 from histobridge.core.labels import LabelStore
@@ -157,9 +157,12 @@ class Desk:
         self.place = replace(self.place, tile=tile)
         self._lay(zoom=zoom)
 
-    def standing(self, tile: Tile) -> TileStatus:
-        """Where a tile of the open image stands, from the journal alone."""
-        return tile_status(self._store, tile) if self._store is not None else "open"
+    def standings(self) -> dict[str, TileStatus]:
+        """Where the tiles of the open image stand in which something was done, by their ids."""
+        if self._store is None:
+            return {}
+        touched = {entry.tile for entry in self._store.journal.entries}
+        return {tile: self._store.history(tile).status for tile in touched}
 
     # -- edits -----------------------------------------------------------------------------------------------------
 

@@ -153,8 +153,9 @@ class Overview(QWidget):
             self._session.later(
                 lambda: project.pixels(name).thumbnail(THUMBNAIL_PX), lambda pixels: self._keep(image, pixmap(pixels))
             )
-        standing = ((tile.window, TINTS.get(self._desk.standing(tile))) for tile in self._tiles)
-        self.map.mark([(window, color) for window, color in standing if color], place.tile.window)
+        tints = {tile: TINTS[status] for tile, status in self._desk.standings().items() if status in TINTS}
+        tinted = [(tile.window, tints[tile.id]) for tile in self._tiles if tile.id in tints] if tints else []
+        self.map.mark(tinted, place.tile.window)
         back = self._desk.centred
         key = shown(self._table.key("centre"))
         self.centre_button.setText(f"Back to the tile ({key})" if back else f"Centre here ({key})")
