@@ -173,13 +173,16 @@ class Canvas:
             self.labels.colormap = DirectLabelColormap(color_dict=colors)
             self._colored = self.labels.colormap, colors
 
-    def look_at(self, origin: tuple[int, int], shape: tuple[int, int], pixel_size_um: float | None) -> None:
-        """Centre the camera on a window of the image and fill the canvas with it."""
+    def look_at(
+        self, origin: tuple[int, int], shape: tuple[int, int], pixel_size_um: float | None, *, zoom: bool = True
+    ) -> None:
+        """Centre the camera on a window of the image and, with `zoom`, fill the canvas with it."""
         size = pixel_size_um or 1.0
         camera = self._viewer.scene.camera
         height, width = self._viewer.canvas.size
         camera.center = tuple((start + side / 2) * size for start, side in zip(origin, shape, strict=True))
-        camera.zoom = 0.95 * min(height / (shape[0] * size), width / (shape[1] * size))
+        if zoom:
+            camera.zoom = 0.95 * min(height / (shape[0] * size), width / (shape[1] * size))
 
     def pointed(self) -> tuple[int, int] | None:
         """Pixel of the image under the mouse, else in the middle of the canvas; none outside the image."""

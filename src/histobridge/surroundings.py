@@ -57,7 +57,8 @@ class Surroundings:
         place_layer(layer, labels.scale, labels.units, translate)
         if layer.colormap is not labels.colormap:
             layer.colormap = labels.colormap
-        layer.visible = labels.visible
+        if layer.visible != labels.visible:
+            layer.visible = labels.visible
 
     @property
     def lies_there(self) -> bool:
