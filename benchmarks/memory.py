@@ -38,7 +38,7 @@ from histobridge.core.images.pyramid import write_pyramid
 from histobridge.core.perform import perform
 from histobridge.core.runs import Run
 from histobridge.core.sample import make_sample_project
-from histobridge.core.synthetic import two_modalities
+from large import Tiled, target_field
 
 TABLE = Path(__file__).parent / "results" / "memory.csv"
 COLUMNS = ["date", "commit", "machine", "size", "zoom", "preset", "job", "seconds", "peak_mb"]
@@ -75,20 +75,6 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-class Tiled:
-    """A field, repeated to any size; computed where it is sliced."""
-
-    def __init__(self, field: np.ndarray, size: int):
-        self.field, self.shape, self.dtype = field, (size, size), field.dtype
-
-    def __getitem__(self, window: tuple[slice, slice]) -> np.ndarray:
-        rows, columns = (
-            np.arange(*part.indices(size)) % side
-            for part, size, side in zip(window, self.shape, self.field.shape, strict=True)
-        )
-        return self.field[np.ix_(rows, columns)]
-
-
 def jobs(work: Path, arguments: argparse.Namespace):
     """Make the project and its large image, then yield name and run of every job to measure, the earlier ones done."""
     work.mkdir(parents=True)
@@ -118,7 +104,7 @@ def jobs(work: Path, arguments: argparse.Namespace):
 
 def large_field(path: Path, arguments: argparse.Namespace, pixel_um: float) -> None:
     """Write the large image: one field, its pixels repeated so that objects have their size at the working scale."""
-    (field,) = (made for made in two_modalities(1, FIELD_PX) if made.domain == "target")
+    field = target_field(FIELD_PX)
     repeat = max(1, round(1 / arguments.zoom))
     image = np.kron(field.image, np.ones((repeat, repeat), field.image.dtype))
     write_pyramid(path, Tiled(image, arguments.size), pixel_um)
