@@ -58,6 +58,9 @@ class TrainTranslatorConfig(Config):
     checkpoint_every: PositiveInt = 100
     """Steps between two checkpoints."""
 
+    keep_best: bool = True
+    """Keep the checkpoint that looks best without labels of the target; off: the last one."""
+
     seed: NonNegativeInt = 0
     """Seed of weights and crops."""
 

@@ -15,6 +15,7 @@ from histobridge.core.runs import RunState
 from histobridge.core.translate.cyclegan import CycleGan
 from histobridge.core.translate.instant import Identity, Instant
 from histobridge.core.translate.learn import load_translator
+from histobridge.core.translate.quality.report import read_quality
 
 CONFIG = TrainTranslatorConfig(steps=6, crop_px=32, channels=2, blocks=1, checkpoint_every=4, device="cpu")
 
@@ -79,7 +80,9 @@ def test_identity_and_instant_need_no_run(project, matching):
 
 
 def test_a_run_trains_a_translator_on_the_images_of_both_domains(project, matching, trained_run):
-    assert trained_run.state().result == {"steps": 6, "images": {"source": 2, "target": 1}}
+    result = trained_run.state().result
+    assert (result["steps"], result["images"]) == (6, {"source": 2, "target": 1})
+    assert result["verdict"] == read_quality(trained_run.path).words()
     translator = load_translator(project, trained_run.id, matching)
     assert isinstance(translator, CycleGan)
     assert translator.name == trained_run.id
@@ -88,6 +91,24 @@ def test_a_run_trains_a_translator_on_the_images_of_both_domains(project, matchi
     events = list(trained_run.events())
     assert [event["step"] for event in events if event["kind"] == "checkpoint"] == [4, 6]
     assert (trained_run.path / "preview-source_to_target.png").exists()
+
+
+def test_the_best_checkpoint_is_kept_and_its_quality_told(project, matching, trained_run):
+    quality = read_quality(trained_run.path)
+    assert [step for step, _ in quality.history] == [4, 6]
+    assert (quality.step, max(score for _, score in quality.history)) == max(
+        quality.history, key=lambda found: found[1]
+    )
+    assert set(quality.ways) == {"source_to_target", "target_to_source"}
+    assert quality.tile_mismatch < 1e-4
+    assert quality.structure is None
+
+
+def test_a_run_may_keep_the_last_checkpoint(project, matching):
+    run = project.create_run("train-translator", CONFIG.model_copy(update={"keep_best": False}))
+    perform(run)
+    assert read_quality(run.path).history == ()
+    assert not (run.path / "best").exists()
 
 
 def test_a_cancelled_run_resumes_to_the_same_translator(project, matching, trained_run, pair):

@@ -14,6 +14,10 @@ from histobridge.core.runs import Run
 from histobridge.core.translate.base import Image, Translator
 from histobridge.core.translate.instant import Identity, Instant
 from histobridge.core.translate.learner import TrainedTranslator, load_trained
+from histobridge.core.translate.quality.choosing import Chooser
+from histobridge.core.translate.quality.measure import measure
+from histobridge.core.translate.quality.panel import Panel, panel_of_project
+from histobridge.core.translate.quality.report import write_quality
 from histobridge.core.translate.train import train_matched, train_pair
 
 __all__ = ["load_translator", "train_pair", "train_translator"]
@@ -30,7 +34,7 @@ def train_translator(project: Project, run: Run, config: TrainTranslatorConfig) 
     ----------
     project : Project
     run : Run
-        Gets checkpoints, ``translator.safetensors`` and ``translator.json``.
+        Gets checkpoints, ``quality.json``, ``translator.safetensors`` and ``translator.json``.
     config : TrainTranslatorConfig
 
     Yields
@@ -41,7 +45,8 @@ def train_translator(project: Project, run: Run, config: TrainTranslatorConfig) 
     Returns
     -------
     dict
-        ``steps``, and ``images``: how many of each domain it has seen.
+        ``steps``, ``images``: how many of each domain it has seen, and ``verdict``: what is to be thought of it, in
+        words, where the images are large enough to tell.
 
     Raises
     ------
@@ -61,19 +66,34 @@ def train_translator(project: Project, run: Run, config: TrainTranslatorConfig) 
             for field in _parts(image, DOMAIN_PIXELS // len(ids[domain])):
                 matched = instant.translate(field, "source_to_target", image.look) if domain == "source" else field
                 of_domain.append(matched)
+    panel = panel_of_project(project, matching, config.device)
+    chooser = None
+    if config.keep_best and panel is not None:
+        chooser = Chooser(lambda seen: measure(seen, panel, tiles=False).score, run.path)
     translator = yield from train_matched(
-        fields["source"],
-        fields["target"],
-        instant,
-        config,
-        run.path,
-        lambda step: run.log("checkpoint", step=step),
+        fields, instant, config, run.path, lambda step: run.log("checkpoint", step=step), chooser
     )
     seen = (*ids["source"], *ids["target"])
     working_um = (matching.source_working_um, matching.target_working_um)
     translator.card = translator.card.model_copy(update={"run": run.id, "trained_on": seen, "working_um": working_um})
+    result: dict[str, Any] = {
+        "steps": config.steps,
+        "images": {domain: len(of_domain) for domain, of_domain in ids.items()},
+    }
+    if panel is not None:
+        yield Progress(config.steps, config.steps, "looking at what it makes")
+        result["verdict"] = _judge(translator, panel, chooser, run)
     translator.save(run.path)
-    return {"steps": config.steps, "images": {domain: len(of_domain) for domain, of_domain in ids.items()}}
+    return result
+
+
+def _judge(translator: TrainedTranslator, panel: Panel, chooser: Chooser | None, run: Run) -> str:
+    """Write ``quality.json``; return the verdict in words."""
+    quality = measure(translator, panel)
+    if chooser is not None:
+        quality = quality.model_copy(update={"step": chooser.step, "history": tuple(chooser.history)})
+    write_quality(run.path, quality)
+    return quality.words()
 
 
 def _image_ids(project: Project, domain: Domain) -> list[str]:

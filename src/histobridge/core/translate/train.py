@@ -1,6 +1,6 @@
 """The training loop of all methods, from images to a translator whose tiles join."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from histobridge.core.translate.base import Image, look_of
 from histobridge.core.translate.crops import ImageCrops
 from histobridge.core.translate.instant import Instant
 from histobridge.core.translate.learner import TrainedTranslator, build_learner
+from histobridge.core.translate.quality.choosing import FIRST_SHARE, Chooser
 
 PREVIEW_EVERY = 50
 CALIBRATION_CROPS = 48
@@ -67,23 +68,28 @@ def train_pair(
         If the checkpoint is damaged or of other networks, or the training diverges.
     """
     matched = [instant.translate(field, "source_to_target", look_of(field)) for field in source_fields]
-    return (yield from train_matched(matched, target_fields, instant, config, folder, on_checkpoint))
+    fields: dict[Domain, Sequence[Image]] = {"source": matched, "target": target_fields}
+    return (yield from train_matched(fields, instant, config, folder, on_checkpoint))
 
 
 def train_matched(
-    source_fields: Sequence[Image],
-    target_fields: Sequence[Image],
+    fields: Mapping[Domain, Sequence[Image]],
     instant: Instant,
     config: TrainTranslatorConfig,
     folder: Path | None = None,
     on_checkpoint: Callable[[int], object] = lambda step: None,
+    chooser: Chooser | None = None,
 ) -> Job[TrainedTranslator]:
-    """Train like `train_pair` on source images that already have the look of the target."""
-    training = _Training(source_fields, target_fields, instant, config, folder)
+    """Train like `train_pair` on images of both domains of which those of the source have the look of the target.
+
+    With a `chooser` the best checkpoint is returned, without one the last.
+    """
+    training = _Training(fields, instant, config, folder, chooser)
     training.resume()
     for step in range(training.learner.steps_done + 1, config.steps + 1):
         losses = training.learner.step(training.draw("source"), training.draw("target"))
         if step % config.checkpoint_every == 0 or step == config.steps:
+            training.choose()
             training.save(on_checkpoint)
         preview = training.preview() if step % PREVIEW_EVERY == 0 or step == config.steps else {}
         message = "training" if losses else "skipped a step that gave numbers that are not finite"
@@ -92,7 +98,7 @@ def train_matched(
         except GeneratorExit:
             training.save(on_checkpoint)
             raise
-    return training.finished()
+    return chooser.best if chooser is not None and chooser.best is not None else training.finished()
 
 
 class _Training:
@@ -100,14 +106,14 @@ class _Training:
 
     def __init__(
         self,
-        source_fields: Sequence[Image],
-        target_fields: Sequence[Image],
+        fields: Mapping[Domain, Sequence[Image]],
         instant: Instant,
         config: TrainTranslatorConfig,
         folder: Path | None,
+        chooser: Chooser | None,
     ):
-        self.config, self.instant, self.folder = config, instant, folder
-        self.fields: dict[Domain, Sequence[Image]] = {"source": source_fields, "target": target_fields}
+        self.config, self.instant, self.folder, self.chooser = config, instant, folder, chooser
+        self.fields = fields
         self.device = choose_device(config.device)
         self.learner = build_learner(config, self.device)
         self.crops = self._crops(seed=config.seed)
@@ -134,6 +140,12 @@ class _Training:
         count = min(CALIBRATION_CROPS, max(4, CALIBRATION_PIXELS // self.config.crop_px**2))
         calibration = {domain: self._some(crops, count) for domain, crops in crops_of.items()}
         return self.learner.translator(self.instant, calibration)
+
+    def choose(self) -> None:
+        """Let the chooser look at the networks as they are, once they have begun to learn."""
+        step = self.learner.steps_done
+        if self.chooser is not None and step >= FIRST_SHARE * self.config.steps:
+            self.chooser.consider(step, self.finished())
 
     def preview(self) -> dict[str, NDArray[np.uint8]]:
         """Translate one crop of each domain there and back; source looks are put on for the eye."""
@@ -166,6 +178,8 @@ class _Training:
             ) from error
         for domain, crops in self.crops.items():
             crops.restore(values["crops"][domain])
+        if self.chooser is not None and "chooser" in values:
+            self.chooser.restore(values["chooser"], self.config.device)
         self.saved_step = self.learner.steps_done
 
     def save(self, on_checkpoint: Callable[[int], object]) -> None:
@@ -175,7 +189,8 @@ class _Training:
             return
         tensors, values = self.learner.state()
         crops = {domain: crops.state() for domain, crops in self.crops.items()}
-        save_checkpoint(self.folder, tensors, {"learner": values, "crops": crops})
+        chosen = {"chooser": self.chooser.state()} if self.chooser is not None else {}
+        save_checkpoint(self.folder, tensors, {"learner": values, "crops": crops, **chosen})
         self.saved_step = step
         on_checkpoint(step)
 

@@ -116,8 +116,10 @@ def test_sets_too_small_to_compare_are_refused(measure):
         measure(np.zeros((1, 3)), np.zeros((5, 3)))
 
 
-def test_windows_overlap_by_half_and_small_images_are_one():
-    assert [len(windows([np.zeros(shape)])) for shape in ((64, 64), (128, 64), (20, 30))] == [1, 3, 1]
+def test_windows_overlap_by_half_and_are_half_of_small_images():
+    shapes = [[window.shape for window in windows([np.zeros(shape)])] for shape in ((128, 128), (192, 128), (40, 40))]
+    assert [len(cut) for cut in shapes] == [9, 15, 9]
+    assert [set(cut) for cut in shapes] == [{(64, 64)}, {(64, 64)}, {(20, 20)}]
 
 
 def test_grey_distance_is_how_far_levels_move(sets):

@@ -16,16 +16,18 @@ Describe: TypeAlias = Callable[[Sequence[Image]], Features]
 """Maps images, (Y, X) float32 in [-1, 1], to one row a window, (n, d)."""
 
 WINDOW_PX = 64
+SMALLEST_PX = 16
 SCALES_PX = (1.0, 2.0, 4.0)
 SMALLEST_SPREAD = 1e-3
 
 
-def windows(images: Sequence[Image], side: int = WINDOW_PX) -> list[Image]:
-    """Cut images into windows that overlap by half; an image smaller than a window is one."""
-    return [image[part] for image in images for part in _parts(image, side)]
+def windows(images: Sequence[Image]) -> list[Image]:
+    """Cut images into windows of 64 px, or half the image where that is less, which overlap by half."""
+    return [image[part] for image in images for part in _parts(image)]
 
 
-def _parts(image: Image, side: int) -> list[Window]:
+def _parts(image: Image) -> list[Window]:
+    side = min(WINDOW_PX, max(SMALLEST_PX, min(image.shape) // 2))
     starts = [range(0, max(1, size - side + 1), side // 2) for size in image.shape]
     return [(slice(row, row + side), slice(column, column + side)) for row in starts[0] for column in starts[1]]
 
@@ -54,7 +56,7 @@ def filter_features(images: Sequence[Image]) -> Features:
             )
             for scale in SCALES_PX
         ]
-        for part in _parts(image, WINDOW_PX):
+        for part in _parts(image):
             row = list(np.quantile(image[part], (0.05, 0.25, 0.5, 0.75, 0.95)))
             for edges, blobs in responses:
                 row += [edges[part].mean(), edges[part].std(), np.abs(blobs[part]).mean(), blobs[part].std()]

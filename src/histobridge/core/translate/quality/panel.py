@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 CROPS = 6
 CROP_PX = 160
+SMALLEST_PX = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,35 +75,44 @@ def _middle(field: Image) -> Image:
     return field[parts[0], parts[1]]
 
 
-def panel_of_project(project: Project, matching: Matching, device: str = "auto") -> Panel:
+def panel_of_project(project: Project, matching: Matching, device: str = "auto") -> Panel | None:
     """Choose crops of the labelled source images and of the target, subjects taking turns.
 
     Parameters
     ----------
     project : Project
     matching : Matching
-        Without a segmenter, any source images are shown and their labels are not looked at.
+        Without a segmenter or labels any source images are shown, and nobody looks at structures.
     device : {"auto", "cpu", "cuda"}
         Of the segmenter.
 
     Returns
     -------
-    Panel
+    Panel or None
+        None where the images of a domain are too small to measure anything.
     """
     from histobridge.core.segment.learn import labelled_images
     from histobridge.core.segment.model import Segmenter
 
     segmenter = Segmenter.load(project.run(matching.segmenter).path, device) if matching.segmenter else None
-    names = labelled_images(project, "source") if segmenter else [image.id for image in project.images("source")]
-    source = []
-    for record in spread([project.image(name) for name in names], CROPS):
-        image = working_image(project, record.id, matching)
-        window = eventful(image, CROP_PX)
-        classes = resample_labels(read_labels(project, record.id), image.zoom)[window] if segmenter else None
-        source.append(Shown(image.read(window), image.look, classes))
-    target = []
-    for record in spread(project.images("target"), CROPS):
-        image = working_image(project, record.id, matching)
-        target.append(Shown(image.read(eventful(image, CROP_PX)), image.look))
+    labelled = labelled_images(project, "source") if segmenter else []
+    names = {
+        "source": labelled or [record.id for record in project.images("source")],
+        "target": [record.id for record in project.images("target")],
+    }
+    shown: dict[str, list[Shown]] = {}
+    for domain, ids in names.items():
+        shown[domain] = []
+        for record in spread([project.image(name) for name in ids], CROPS):
+            image = working_image(project, record.id, matching)
+            window = eventful(image, CROP_PX)
+            classes = None
+            if domain == "source" and labelled:
+                classes = resample_labels(read_labels(project, record.id), image.zoom)[window]
+            if min(image.shape) >= SMALLEST_PX:
+                shown[domain].append(Shown(image.read(window), image.look, classes))
+    if not shown["source"] or not shown["target"]:
+        return None
     instant = Instant(matching.invert, matching.source_look, matching.target_look)
-    return Panel(source, target, instant, segmenter, reference_class(project.manifest, "source").value)
+    reference = reference_class(project.manifest, "source").value
+    return Panel(shown["source"], shown["target"], instant, segmenter, reference)

@@ -1,0 +1,59 @@
+"""Keep the best of the checkpoints of a training, not the last."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from histobridge.core.translate.learner import TrainedTranslator, load_trained
+
+BEST = "best"
+FIRST_SHARE = 0.25
+"""Share of the steps before which no checkpoint is looked at: networks that have hardly begun are never the best."""
+
+
+class Chooser:
+    """Scores the checkpoints of one training and keeps the best.
+
+    Parameters
+    ----------
+    score : callable
+        Maps a translator to a number, more is better.
+    folder : Path
+        Of the run; the best so far lies in ``best/``.
+
+    Attributes
+    ----------
+    best : TrainedTranslator or None
+    step : int
+        Of the best.
+    history : list of tuple
+        Step and score of each checkpoint looked at.
+    """
+
+    def __init__(self, score: Callable[[TrainedTranslator], float], folder: Path):
+        self._score, self._folder = score, folder
+        self.best: TrainedTranslator | None = None
+        self.step = 0
+        self.history: list[tuple[int, float]] = []
+
+    def consider(self, step: int, translator: TrainedTranslator) -> None:
+        """Score the translator of a step; keep it if none was better."""
+        found = self._score(translator)
+        points = found if math.isfinite(found) else 0.0
+        if self.best is None or points > max(score for _, score in self.history):
+            self.best, self.step = translator, step
+            (self._folder / BEST).mkdir(exist_ok=True)
+            translator.save(self._folder / BEST)
+        self.history.append((step, points))
+
+    def state(self) -> dict[str, Any]:
+        """What was found so far, as JSON values, for a checkpoint of the training."""
+        return {"step": self.step, "history": self.history}
+
+    def restore(self, values: dict[str, Any], device: str) -> None:
+        """Continue where `state` was taken."""
+        self.step = int(values["step"])
+        self.history = [(int(step), float(points)) for step, points in values["history"]]
+        if self.history:
+            self.best = load_trained(self._folder / BEST, device)

@@ -1,0 +1,59 @@
+from dataclasses import dataclass, field
+from itertools import islice
+
+import numpy as np
+
+from histobridge.core.config import TrainTranslatorConfig
+from histobridge.core.job import finish
+from histobridge.core.translate.base import look_of
+from histobridge.core.translate.quality.choosing import Chooser
+from histobridge.core.translate.train import train_matched
+
+CONFIG = TrainTranslatorConfig(steps=12, crop_px=32, channels=2, blocks=1, checkpoint_every=2, device="cpu")
+
+
+@dataclass
+class Scripted:
+    """Scores in the order they are asked for; remembers what it saw."""
+
+    scores: list[float]
+    seen: list[object] = field(default_factory=list)
+
+    def __call__(self, translator):
+        self.seen.append(translator)
+        return self.scores[len(self.seen) - 1]
+
+
+def train(pair, chooser, folder):
+    fields = {"source": pair.target[1:2], "target": pair.target[:1]}
+    return train_matched(fields, pair.instant, CONFIG, folder, chooser=chooser)
+
+
+def translated(translator, pair):
+    return translator.translate(pair.tested[0], "source_to_target", look_of(pair.tested[0]))
+
+
+def test_the_best_checkpoint_is_returned_not_the_last(pair, tmp_path):
+    score = Scripted([0.1, 0.9, 0.5, float("nan"), 0.3])
+    chooser = Chooser(score, tmp_path)
+    best = finish(train(pair, chooser, tmp_path))
+    assert best is score.seen[1]
+    assert (chooser.step, chooser.history) == (6, [(4, 0.1), (6, 0.9), (8, 0.5), (10, 0.0), (12, 0.3)])
+    assert not np.array_equal(translated(best, pair), translated(score.seen[-1], pair))
+
+
+def test_a_resumed_training_chooses_what_an_uninterrupted_one_does(pair, tmp_path):
+    scores = [0.1, 0.9, 0.5, 0.2, 0.3]
+    folders = [tmp_path / name for name in ("whole", "parts")]
+    for folder in folders:
+        folder.mkdir()
+    whole = finish(train(pair, Chooser(Scripted(scores), folders[0]), folders[0]))
+    first = Scripted(scores)
+    job = train(pair, Chooser(first, folders[1]), folders[1])
+    list(islice(job, 7))
+    job.close()
+    rest = Chooser(Scripted(scores[len(first.seen) :]), folders[1])
+    resumed = finish(train(pair, rest, folders[1]))
+    assert rest.step == 6
+    assert [step for step, _ in rest.history] == [4, 6, 8, 10, 12]
+    assert np.array_equal(translated(whole, pair), translated(resumed, pair))
