@@ -28,6 +28,15 @@ def test_certainty_says_how_clearly_the_images_agree():
     assert decide(lead(a=0.0))[1] == 0.5
 
 
+def test_weak_evidence_inverts_only_with_the_certainty_needed():
+    faint, clear = lead(a=0.02, b=-0.01), lead(a=0.3, b=0.2)
+    assert decide(faint)[0]
+    invert, certainty = decide(faint, needed=0.8)
+    assert not invert
+    assert certainty == pytest.approx(1 - decide(faint)[1])
+    assert decide(clear, needed=0.8) == decide(clear)
+
+
 @pytest.mark.parametrize("leads", [(-1, 1, 1), (1, 1, 1), (-1, -1, -1), (0, 0, 0), (1e-9, -1, 0.5)])
 def test_certainty_lies_between_zero_and_one(leads):
     assert 0 <= decide(lead(**dict(zip("abc", leads, strict=True))))[1] <= 1

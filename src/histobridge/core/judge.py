@@ -33,6 +33,11 @@ OBJECTS_ACROSS = 4
 CLEAR_DIFFERENCE = 0.05
 """Difference of two scores at which an image prefers one clearly (73 %)."""
 
+CERTAIN = 0.8
+"""Below this certainty of the polarity the user is asked."""
+NEEDED = {"enclosure": 0.0, "entropy": CERTAIN}
+"""Certainty without which grey values are not inverted, by what was judged: entropy hardly tells the polarity."""
+
 Polarity = Literal["keep", "invert"]
 
 
@@ -136,11 +141,15 @@ class Judge:
     def diameter(self, working_um: float, polarity: Literal["auto", "keep", "invert"]) -> float:
         """Median over the images of the typical object diameter in working pixels; NaN if there are no objects."""
         chosen: Polarity = "keep"
-        if polarity == "invert" or (polarity == "auto" and decide(self.scores(working_um))[0]):
+        if polarity == "invert" or (polarity == "auto" and self.decide(working_um)[0]):
             chosen = "invert"
         diameters = [sight[chosen].diameter for sight in self._sights(working_um)]
         finite = [diameter for diameter in diameters if np.isfinite(diameter)]
         return float(np.median(finite)) if finite else float("nan")
+
+    def decide(self, working_um: float) -> tuple[bool, float]:
+        """Decide on the polarity at a scale, see `decide`."""
+        return decide(self.scores(working_um), NEEDED[self.score])
 
     def scores(self, working_um: float) -> dict[str, dict[Polarity, float]]:
         """Score of each image under both polarities."""
@@ -184,13 +193,15 @@ class Judge:
         return _Sight(score, certainty, typical_diameter(channels == self._reference))
 
 
-def decide(scores: dict[str, dict[Polarity, float]]) -> tuple[bool, float]:
+def decide(scores: dict[str, dict[Polarity, float]], needed: float = 0.0) -> tuple[bool, float]:
     """Decide on the polarity.
 
     Parameters
     ----------
     scores : dict
         Of each image, its score as ``keep`` and as ``invert``.
+    needed : float
+        Certainty below which grey values are kept as they are, even if inverting them leads.
 
     Returns
     -------
@@ -199,8 +210,9 @@ def decide(scores: dict[str, dict[Polarity, float]]) -> tuple[bool, float]:
         Mean over the images of ``1 / (1 + exp(-d / 0.05))``, d the lead of the chosen polarity.
     """
     leads = np.array([score["invert"] - score["keep"] for score in scores.values()])
-    invert = bool(leads.mean() > 0)
-    return invert, float(np.mean(1 / (1 + np.exp(-(leads if invert else -leads) / CLEAR_DIFFERENCE))))
+    inverting = float(np.mean(1 / (1 + np.exp(-leads / CLEAR_DIFFERENCE))))
+    invert = bool(leads.mean() > 0) and inverting >= needed
+    return invert, inverting if invert else 1 - inverting
 
 
 def eventful(image: WorkingImage, side: int) -> Window:

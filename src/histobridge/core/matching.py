@@ -11,7 +11,7 @@ from histobridge.core.errors import ProjectError
 from histobridge.core.files import read_json, write_json
 from histobridge.core.images.working import WorkingImage, zoom_of
 from histobridge.core.job import Job, Progress
-from histobridge.core.judge import REACH, SETTLED, SETTLING_STEPS, Judge, decide, spread
+from histobridge.core.judge import CERTAIN, REACH, SETTLED, SETTLING_STEPS, Judge, spread
 from histobridge.core.manifest import ImageRecord
 from histobridge.core.project import Project
 from histobridge.core.runs import Run
@@ -81,8 +81,6 @@ class Matching(Config):
 
 
 PREVIEW_PX = 192
-CERTAIN = 0.8
-"""Below this certainty the user is asked which polarity is right."""
 
 
 def match_domains(project: Project, run: Run, config: MatchConfig) -> Job[dict[str, Any]]:
@@ -120,7 +118,7 @@ def match_domains(project: Project, run: Run, config: MatchConfig) -> Job[dict[s
     estimate = yield from _estimate_scale(judge, config, segmenter.card)
     yield Progress(9, 10, "judging the polarity")
     scores = judge.scores(estimate.working_um)
-    invert, certainty = decide(scores)
+    invert, certainty = judge.decide(estimate.working_um)
     if config.polarity != "auto":
         invert, certainty = config.polarity == "invert", 1.0
     images = judge.images(estimate.working_um)
