@@ -72,13 +72,7 @@ class ReviewPage(Page):
         self.tools = ToolBox(self.canvas, ToolBench(self.session, self.canvas, self.desk), self._edited)
         self.overlays = OverlayBar(self.session, self.canvas, self.desk, table)
         self.contrast = KeptContrast(self.session, self.canvas, self)
-        self.accept_button = button("Accept", self.accept, "All of this tile is right now; go on", primary=True)
-        self.skip_button = button("Skip", self.skip, "Leave this tile undecided and go on")
-        self.back_button = button("Back", lambda: self.step(-1))
-        self.next_button = button("Next", lambda: self.step(1))
-        self.undo_button = button("Undo", self.undo, "Also by its key, as many steps as you took")
-        self.redo_button = button("Redo", self.redo, "Also by its key")
-        self.keys_button = button("Keys", lambda: self.keys.toggle_sheet(), "Show all keys, and change them")
+        self._make_buttons()
         self._bring_keys(table)
         self.body.addWidget(self.accept_button)
         self.body.addWidget(_spread(self.back_button, self.skip_button, self.next_button))
@@ -86,6 +80,15 @@ class ReviewPage(Page):
         self.body.addWidget(_spread(self.undo_button, self.redo_button, self.keys_button))
         self.body.addWidget(self.overlays)
         self.body.addWidget(self.queue.stop)
+
+    def _make_buttons(self) -> None:
+        self.accept_button = button("Accept", self.accept, "All of this tile is right now; go on", primary=True)
+        self.skip_button = button("Skip", self.skip, "Leave this tile undecided and go on")
+        self.back_button = button("Back", lambda: self.step(-1))
+        self.next_button = button("Next", lambda: self.step(1))
+        self.undo_button = button("Undo", self.undo, "Also by its key, as many steps as you took")
+        self.redo_button = button("Redo", self.redo, "Also by its key")
+        self.keys_button = button("Keys", lambda: self.keys.toggle_sheet(), "Show all keys, and change them")
 
     # -- keys ------------------------------------------------------------------------------------------------------
 
