@@ -52,106 +52,129 @@ def open_page(make_window, sample, matched, qtbot):
     return make
 
 
+class Look:
+    """The open tile and what lies over it."""
+
+    def __init__(self, viewer, window, qtbot):
+        self.viewer, self.window, self.qtbot = viewer, window, qtbot
+        self.page = window.page("review")
+        self.bar, self.labels = self.page.overlays, self.page.canvas.labels
+        self.canvas = viewer.window._qt_viewer.canvas.native
+
+    def press(self, key):
+        self.canvas.setFocus()
+        QTest.keyClick(self.canvas, key)
+
+    @property
+    def over(self):
+        return {"translated", "confidence", "disagreement", "previous model"} & {
+            layer.name for layer in self.viewer.layers
+        }
+
+    def shows(self, name):
+        self.qtbot.waitUntil(lambda: self.over == {name})
+        return self.viewer.layers[name]
+
+
 @needs_gl
-def test_overlays_by_key_flipped_followed_and_taken_away(open_page, qtbot, sample):
+def test_overlays_by_key_are_flipped_followed_and_taken_away(open_page, qtbot):
     viewer, window = open_page()
-    page, canvas = window.page("review"), viewer.window._qt_viewer.canvas.native
-    bar, labels = page.overlays, page.canvas.labels
+    look = Look(viewer, window, qtbot)
+    assert not look.over
+    for see in (
+        disagreement_and_tab,
+        confidence_and_translation,
+        model_before,
+        next_tile,
+        comparison,
+        outline,
+        contrast,
+    ):
+        see(look)
 
-    def press(key):
-        canvas.setFocus()
-        QTest.keyClick(canvas, key)
 
-    def layers():
-        return {layer.name for layer in viewer.layers} - {"image", "labels", "outline", "surroundings", "around"}
-
-    def shows(name):
-        qtbot.waitUntil(lambda: name in layers())
-        assert layers() == {name}
-        return viewer.layers[name]
-
-    assert not layers()
-    press(Qt.Key.Key_V)
-    layer = shows("disagreement")
-    assert "tutorship and adaptation differ (50.0%" in bar.says.text()
+def disagreement_and_tab(look):
+    look.press(Qt.Key.Key_V)
+    layer = look.shows("disagreement")
+    assert "tutorship and adaptation differ (50.0%" in look.bar.says.text()
     np.testing.assert_array_equal(layer.data[:, 0], np.repeat([1, 0], 48))
-    np.testing.assert_allclose(layer.translate, labels.translate)
-    assert viewer.layers.selection.active is labels
-    assert labels.visible
-
-    press(Qt.Key.Key_Tab)
+    np.testing.assert_allclose(layer.translate, look.labels.translate)
+    assert look.viewer.layers.selection.active is look.labels
+    look.press(Qt.Key.Key_Tab)
     assert not layer.visible
-    assert labels.visible
-    assert "plain tile" in bar.says.text()
-    QTest.keyClick(canvas, Qt.Key.Key_Tab)
+    assert look.labels.visible
+    assert "plain tile" in look.bar.says.text()
+    look.press(Qt.Key.Key_Tab)
     assert layer.visible
 
-    press(Qt.Key.Key_Q)
-    assert (shows("confidence").data == 200).all()
-    press(Qt.Key.Key_T)
-    translated = shows("translated")
+
+def confidence_and_translation(look):
+    look.press(Qt.Key.Key_Q)
+    assert (look.shows("confidence").data == 200).all()
+    look.press(Qt.Key.Key_T)
+    translated = look.shows("translated")
     assert translated.data.shape == (48, 48)
-    np.testing.assert_allclose(translated.scale, np.array(labels.scale) * 2)
     corner = np.array(translated.data_to_world((-0.5, -0.5)))
-    np.testing.assert_allclose(corner, labels.data_to_world((-0.5, -0.5)), atol=1e-9)
+    np.testing.assert_allclose(corner, look.labels.data_to_world((-0.5, -0.5)), atol=1e-9)
+    end = np.array(translated.data_to_world((47.5, 47.5)))
+    np.testing.assert_allclose(end, look.labels.data_to_world((95.5, 95.5)), atol=1e-9)
 
-    press(Qt.Key.Key_L)
-    before = shows("previous model")
+
+def model_before(look):
+    look.press(Qt.Key.Key_L)
+    before = look.shows("previous model")
     assert (before.data == 1).all()
-    assert not labels.visible
-    page.accept()
-    assert "Flip back" in page.where.text()
-    press(Qt.Key.Key_L)
-    assert not layers()
-    assert labels.visible
-
-    # What is chosen goes along to the next tile, where it says what is missing, and back.
-    QTest.mouseClick(bar.buttons["disagreement"], Qt.MouseButton.LeftButton)
-    shows("disagreement")
-    press(Qt.Key.Key_N)
-    qtbot.waitUntil(lambda: "Only one model" in bar.says.text())
-    assert not layers()
-    press(Qt.Key.Key_B)
-    shows("disagreement")
-
-    # A comparison of models takes its place, and the other way round.
-    window.session.compare_asked.emit("", window.session.newest("propose").run.id)
-    assert layers() == {"previous model"}
-    assert not any(made.isChecked() for made in bar.buttons.values())
-    press(Qt.Key.Key_Q)
-    shows("confidence")
-    assert window.compare_bar.isHidden()
-    press(Qt.Key.Key_G)
-    assert not layers()
+    assert not look.labels.visible
+    look.page.accept()
+    assert "Flip back" in look.page.where.text()
+    look.press(Qt.Key.Key_L)
+    assert not look.over
+    assert look.labels.visible
 
 
-@needs_gl
-def test_outline_and_contrast_are_hers(open_page, qtbot, sample):
-    viewer, window = open_page()
-    page, canvas = window.page("review"), viewer.window._qt_viewer.canvas.native
+def next_tile(look):
+    """What is chosen goes along to the next tile, where it says what is missing, and back."""
+    QTest.mouseClick(look.bar.buttons["disagreement"], Qt.MouseButton.LeftButton)
+    look.shows("disagreement")
+    look.press(Qt.Key.Key_N)
+    look.qtbot.waitUntil(lambda: "Only one model" in look.bar.says.text())
+    assert not look.over
+    look.press(Qt.Key.Key_B)
+    look.shows("disagreement")
 
-    def press(key):
-        QTest.keyClick(canvas, key)
 
-    np.testing.assert_array_equal(viewer.layers["outline"].data, outline_of(page.canvas.labels.data))
-    page.canvas.labels.fill((80, 80), 2)
-    qtbot.waitUntil(lambda: not viewer.layers["outline"].data.any())  # all is one label now
-    QTest.keyPress(canvas, Qt.Key.Key_H)
-    assert not viewer.layers["outline"].visible
-    QTest.keyRelease(canvas, Qt.Key.Key_H)
-    assert viewer.layers["outline"].visible
-    press(Qt.Key.Key_U)
-    assert "outline" not in viewer.layers
-    assert page.canvas.labels.contour == 2
-    press(Qt.Key.Key_U)
-    assert page.canvas.labels.contour == 0
-    press(Qt.Key.Key_U)
-    assert "outline" in viewer.layers
+def comparison(look):
+    """A comparison of models takes the place of an overlay, and the other way round."""
+    look.window.session.compare_asked.emit("", look.window.session.newest("propose").run.id)
+    assert look.over == {"previous model"}
+    assert not any(made.isChecked() for made in look.bar.buttons.values())
+    look.press(Qt.Key.Key_Q)
+    look.shows("confidence")
+    assert look.window.compare_bar.isHidden()
+    look.press(Qt.Key.Key_G)
+    assert not look.over
 
-    limits = tuple(viewer.layers["image"].contrast_limits)
-    viewer.layers["image"].contrast_limits = (20, 90)
-    page.step(1)
-    assert tuple(viewer.layers["image"].contrast_limits) != (20, 90)
-    page.step(-1)
-    assert tuple(viewer.layers["image"].contrast_limits) == (20, 90) != limits
-    viewer.close()
+
+def outline(look):
+    layers, labels = look.viewer.layers, look.labels
+    np.testing.assert_array_equal(layers["outline"].data, outline_of(labels.data))
+    assert layers["outline"].data.any()
+    labels.fill((80, 80), 2)
+    look.qtbot.waitUntil(lambda: not layers["outline"].data.any())  # all is one label now
+    QTest.keyPress(look.canvas, Qt.Key.Key_H)
+    assert not layers["outline"].visible
+    QTest.keyRelease(look.canvas, Qt.Key.Key_H)
+    assert layers["outline"].visible
+    for contour, there in ((2, False), (0, False), (0, True)):
+        look.press(Qt.Key.Key_U)
+        assert labels.contour == contour
+        assert ("outline" in layers) == there
+
+
+def contrast(look):
+    """It is kept for each image."""
+    look.viewer.layers["image"].contrast_limits = (20, 90)
+    look.page.step(1)
+    assert tuple(look.viewer.layers["image"].contrast_limits) != (20, 90)
+    look.page.step(-1)
+    assert tuple(look.viewer.layers["image"].contrast_limits) == (20, 90)
