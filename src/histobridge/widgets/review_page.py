@@ -15,6 +15,7 @@ from histobridge.widgets.overview import Overview
 from histobridge.widgets.page import ERROR_STYLE, Lines, Note, Page, button, row
 from histobridge.widgets.queue_box import QueueBox
 from histobridge.widgets.review_keys import ReviewKeys
+from histobridge.widgets.rule_watch import RuleWatch
 from histobridge.widgets.session import words
 from histobridge.widgets.tool_bench import ToolBench
 from histobridge.widgets.tool_box import ToolBox
@@ -69,7 +70,9 @@ class ReviewPage(Page):
         self.body.addWidget(self.trouble)
         self.classes = ClassButtons(self.choose_class)
         self.body.addWidget(self.classes)
-        self.tools = ToolBox(self.canvas, ToolBench(self.session, self.canvas, self.desk), self._edited)
+        bench = ToolBench(self.session, self.canvas, self.desk)
+        self.tools = ToolBox(self.canvas, bench, self._edited)
+        self.rules = RuleWatch(self.session, self.canvas, self.desk, bench)
         self.overlays = OverlayBar(self.session, self.canvas, self.desk, table)
         self.contrast = KeptContrast(self.session, self.canvas, self)
         self._make_buttons()
@@ -77,6 +80,7 @@ class ReviewPage(Page):
         self.body.addWidget(self.accept_button)
         self.body.addWidget(_spread(self.back_button, self.skip_button, self.next_button))
         self.body.addWidget(self.tools)
+        self.body.addWidget(self.rules)
         self.body.addWidget(_spread(self.undo_button, self.redo_button, self.keys_button))
         self.body.addWidget(self.overlays)
         self.body.addWidget(self.queue.stop)
@@ -111,6 +115,7 @@ class ReviewPage(Page):
             "pan": lambda on: self.canvas.pointer.pan(self.canvas.labels, on),
         }
         presses |= self.tools.presses() | self.overlays.presses() | self.overview.presses()
+        presses |= self.rules.presses()
         self.keys = ReviewKeys(self, self.canvas, table, presses, holds, self._choose_nth)
         for action in ("accept", "skip", "back", "next", "keys"):
             made = getattr(self, f"{action}_button")
@@ -182,6 +187,7 @@ class ReviewPage(Page):
         self.tools.leave()
         self.overlays.refresh()
         self.overlays.draw_outline()
+        self.rules.refresh()
         self._describe()
         self.session.tile_opened.emit(place)
 
@@ -213,6 +219,7 @@ class ReviewPage(Page):
     def _edited(self) -> None:
         """The labels of the tile have changed."""
         self.overlays.draw_outline()
+        self.rules.refresh()
         self._describe()
 
     def choose_class(self, value: int) -> None:
