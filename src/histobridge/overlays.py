@@ -121,14 +121,20 @@ class Overlays:
 
     def mark(self, labels: "Labels", places: Sequence[tuple[int, int]], words: Sequence[str]) -> None:
         """Ring places of the tile, (y, x) in pixels, that should be looked at; none takes the marks away."""
-        self._remove("_marks")
         if not places:
+            self.end_marks()
             return
+        at, features = np.asarray(places, float), {"why": list(words)}
+        if self._marks is not None and self._alive(self._marks) and np.array_equal(self._marks.scale, labels.scale):
+            self._marks.data, self._marks.features = at, features
+            self._marks.translate = labels.translate
+            return
+        self.end_marks()
         place = {name: getattr(labels, name) for name in ("scale", "translate", "units")}
         self._marks = self._viewer.add_points(
-            np.asarray(places, float),
+            at,
             name="to check",
-            features={"why": list(words)},
+            features=features,
             size=max(12.0, min(labels.data.shape) / 40),
             symbol="ring",
             face_color=MARK_COLOR,
@@ -137,6 +143,10 @@ class Overlays:
         )
         self._marks.editable = False
         self._viewer.layers.selection.active = labels
+
+    def end_marks(self) -> None:
+        """Take the marks away."""
+        self._remove("_marks")
 
     # -- layers ----------------------------------------------------------------------------------------------------
 

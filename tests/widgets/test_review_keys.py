@@ -17,7 +17,7 @@ from histobridge.widgets.remembered import Remembered
 from histobridge.widgets.review_keys import ReviewKeys
 
 CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
-NAMES = {"[": "BracketLeft", "]": "BracketRight", "?": "Question"}
+NAMES = {"[": "BracketLeft", "]": "BracketRight", "?": "Question", ".": "Period"}
 OF_LAYER = [key for key in KEYS if key.kind != "window"]
 
 

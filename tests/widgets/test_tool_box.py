@@ -95,7 +95,7 @@ def fibre(classes, centre, radius, thickness, axon=AXON):
 
 
 @needs_gl
-def test_every_tool_is_one_step_of_undo_by_key_over_the_place_by_click_or_by_stroke(open_bench):
+def test_every_tool_is_one_step_of_undo_by_key_over_the_place_by_click_or_by_stroke(open_bench, qtbot):
     bench = open_bench()
     scene = np.zeros((96, 96), np.uint8)
     fibre(scene, (25, 25), 9, 5, axon=0)  # an empty ring
@@ -104,6 +104,7 @@ def test_every_tool_is_one_step_of_undo_by_key_over_the_place_by_click_or_by_str
     scene[disc((70, 25), 8)] = AXON  # an axon without a sheath
     fibre(scene, (70, 70), 9, 5)
     bench.lay(scene)
+    see_broken_rules(bench, qtbot)
     for use in (fill, show_the_leak_and_close, grow, delete, confirm, arm_click_and_leave):
         use(bench, scene)
     scene[:] = 0
@@ -112,6 +113,28 @@ def test_every_tool_is_one_step_of_undo_by_key_over_the_place_by_click_or_by_str
     bench.lay(scene)
     for use in (cut, merge, own, choose_a_class_instead, snap, know_the_classes):
         use(bench, scene)
+
+
+def see_broken_rules(bench, qtbot):
+    """They are ringed and counted while one works; a key goes there."""
+    rules = bench.page.rules
+    qtbot.waitUntil(lambda: "axon without a sheath" in rules.says.text())
+    marks = bench.viewer.layers["to check"]
+    away = np.hypot(*(marks.data - (70, 25)).T)
+    assert away.min() < 8
+    np.testing.assert_allclose(marks.scale, bench.page.canvas.labels.scale)
+    count = len(marks.data)
+    before = bench.viewer.scene.camera.center
+    bench.press(Qt.Key.Key_Period)
+    assert bench.viewer.scene.camera.center != before
+    bench.hover((70, 25))
+    bench.press(Qt.Key.Key_S)
+    qtbot.waitUntil(lambda: "axon without a sheath" not in rules.says.text())
+    assert len(bench.viewer.layers["to check"].data) == count - 1
+    bench.undo()
+    QTest.mouseClick(rules.on, Qt.MouseButton.LeftButton, pos=QPoint(8, rules.on.height() // 2))
+    assert "to check" not in bench.viewer.layers
+    assert not rules.says.text() or rules.says.isHidden()
 
 
 def fill(bench, scene):

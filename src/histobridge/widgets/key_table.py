@@ -74,6 +74,7 @@ KEYS = (
     Key("confidence", "Q", "where the model is unsure", "Look"),
     Key("disagreement", "V", "where two models disagree", "Look"),
     Key("previous", "L", "labels of the model before", "Look"),
+    Key("violation", ".", "next place that breaks a rule", "Look"),
     Key("outline", "U", "dark outline, outline only, none", "Look"),
 )
 BY_ACTION = {key.action: key for key in KEYS}

@@ -86,7 +86,7 @@ class ToolBench:
     def _call(self, tool: Tool, path: Path) -> Any:
         module, name = tool.call.split(":")
         function: Callable[..., Any] = getattr(import_module(f"histobridge.core.tools.{module}"), name)
-        view = self.view(tool)
+        view = self.view(looks=tool.looks)
         points = [(round(y), round(x)) for y, x in path]
         if tool.action == "snap":
             return self._drawn(view, function(view, np.array(path)))
@@ -94,15 +94,15 @@ class ToolBench:
             return function(view, np.array(path))
         return function(view, *points)
 
-    def view(self, tool: Tool) -> View:
-        """What a tool sees of the open tile."""
+    def view(self, *, looks: bool = False) -> View:
+        """What a tool sees of the open tile, with its image if it `looks` at that."""
         project, place, edit = self._session.project, self._desk.place, self._desk.edit
         assert project is not None
         assert place is not None
         assert edit is not None
         pair = project.manifest.nested_pair()
         inner, outer = (pair[0].value, pair[1].value) if pair else (0, 0)
-        image = self._pixels(project, place) if tool.looks else None
+        image = self._pixels(project, place) if looks else None
         return View(self._shown(edit), image, inner, outer, owners=edit.owners)
 
     @staticmethod
