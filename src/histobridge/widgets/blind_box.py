@@ -1,13 +1,13 @@
 """Blind checks in the window: slipped in between other tiles, chosen and told in a small box."""
 
-from qtpy.QtWidgets import QCheckBox, QFormLayout, QSpinBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QDialog, QFormLayout, QSpinBox, QVBoxLayout, QWidget
 
 from histobridge.core.blind import BlindChecks, answered, due_check, measure_agreement, read_checks, told, write_checks
 from histobridge.core.errors import HistoBridgeError
 from histobridge.core.heads import Key
 from histobridge.core.project import Project
 from histobridge.widgets.desk import Place
-from histobridge.widgets.page import Note, button, row
+from histobridge.widgets.page import Lines, button, row
 from histobridge.widgets.session import Session, words
 from histobridge.widgets.worklist import Worklist
 
@@ -56,33 +56,35 @@ def _read(project: Project) -> tuple[BlindChecks, set[Key]]:
     return read_checks(project), {(record.id, tile) for record, tile in answered(project)}
 
 
-class BlindBox(QWidget):
-    """Choose blind checks and read what came of them."""
+class BlindBox(QDialog):
+    """Choose blind checks and read what came of them; does not block the window."""
 
-    def __init__(self, session: Session, turns: BlindTurns):
-        super().__init__()
+    def __init__(self, session: Session, turns: BlindTurns, parent: QWidget):
+        super().__init__(parent)
+        self.setWindowTitle("Blind checks")
         self._session, self._turns = session, turns
         self.on = QCheckBox("Show some tiles again, to see how far answers agree")
         self.on.setToolTip("Nothing says which. What you paint there is kept apart from your labels.")
         self.twice = _share("Of the accepted tiles, shown again as they were at first")
         self.without = _share("Of the accepted tiles, shown again without a proposal; those take long")
         self.show_button = button("How far do they agree?", self.tell, "Dice of the first and the second answer")
-        self.result = Note()
+        self.result = Lines(3)
+        self.result.setText("")
+        self.result.setMinimumWidth(320)
         form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("Shown twice", self.twice)
         form.addRow("Without a proposal", self.without)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.on)
         layout.addLayout(form)
-        layout.addWidget(row(self.show_button))
+        layout.addWidget(row(self.show_button, button("Close", self.close)))
         layout.addWidget(self.result)
         self.on.clicked.connect(lambda _: self._choose())
         for box in (self.twice, self.without):
             box.editingFinished.connect(self._choose)
 
-    def refresh(self) -> None:
+    def open_box(self) -> None:
         """Show what is chosen in the project."""
         checks = self._turns.checks
         self.on.setChecked(checks.on)
@@ -90,6 +92,9 @@ class BlindBox(QWidget):
         self.without.setValue(round(100 * checks.without))
         for widget in (self.on, self.twice, self.without):
             widget.setEnabled(self._session.editable)
+        self.result.setText("" if self._session.editable else "Somebody else edits this project.")
+        self.show()
+        self.raise_()
 
     def _choose(self) -> None:
         """Keep what was chosen."""
@@ -102,7 +107,7 @@ class BlindBox(QWidget):
             if checks != before:
                 write_checks(project, checks)
         except (HistoBridgeError, ValueError, OSError) as error:
-            self.result.say(words(error))
+            self.result.setText(words(error))
             return
         self._turns.checks = checks
 
@@ -115,7 +120,7 @@ class BlindBox(QWidget):
             self._session.later(lambda: measure_agreement(project), lambda found: self._say(told(found)))
 
     def _say(self, lines: list[str]) -> None:
-        self.result.say("\n".join(lines) or "No tile was accepted twice yet.")
+        self.result.setText("\n".join(lines) or "No tile was accepted twice yet.")
 
 
 def _share(tip: str) -> QSpinBox:

@@ -28,6 +28,7 @@ class GoalBar(QWidget):
         self.goal = QSpinBox()
         self.goal.setRange(1, MOST)
         self.goal.setToolTip("How many tiles you want to review")
+        self.goal.setMaximumWidth(100)
         self.goal.setAccessibleName("Goal in tiles")
         self.goal.editingFinished.connect(self._choose)
         layout = QHBoxLayout(self)

@@ -14,6 +14,7 @@ from histobridge.widgets.compare_bar import CompareBar
 from histobridge.widgets.flip_key import FlipKey
 from histobridge.widgets.followups import FollowUps
 from histobridge.widgets.job_panel import JobsPanel, Shelf
+from histobridge.widgets.kept_forms import KeptForms
 from histobridge.widgets.key_table import KeyTable
 from histobridge.widgets.page import Page, line
 from histobridge.widgets.project_bar import ProjectBar, StepBar
@@ -61,6 +62,7 @@ class HistoBridge(QWidget):
         self.jobs = JobsPanel(session)
         self.follow_ups = FollowUps(session)
         self.docks = SideDocks(self, napari_viewer, session, self.jobs)
+        self.kept_forms = KeptForms(session)
         self.compare_bar = CompareBar(session, self.canvas, self.go)
         self.flip_key = FlipKey(self, self.canvas, KeyTable(session.remembered))
         layout = QVBoxLayout(self)
@@ -132,6 +134,7 @@ class HistoBridge(QWidget):
             module, name = next(step.page for step in STEPS if step.key == key).split(":")
             self._pages[key] = getattr(import_module(module), name)(self.session, self.canvas, self.go)
             self.docks.page_made(self._pages[key], self.go)
+            self.kept_forms.keep(self._pages[key])
         return self._pages[key]
 
     def go(self, key: str, **place: object) -> None:

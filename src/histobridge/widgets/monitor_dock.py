@@ -5,6 +5,7 @@ from typing import Any
 from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
+    QHBoxLayout,
     QListWidget,
     QListWidgetItem,
     QPlainTextEdit,
@@ -60,7 +61,7 @@ class MonitorDock(QWidget):
     def _build(self) -> None:
         self.jobs = QListWidget()
         self.jobs.setAccessibleName("Jobs")
-        self.jobs.setMinimumWidth(170)
+        self.jobs.setMinimumSize(150, 40)
         self.jobs.currentItemChanged.connect(lambda now, _: self._choose(now))
         self.stop = button("Stop", self._stop, "Stop this job; what it learned so far is kept")
         self.resume = button("Resume", self._resume, "Go on from the last checkpoint")
@@ -71,31 +72,36 @@ class MonitorDock(QWidget):
         self.log = QPlainTextEdit()
         self.log.setReadOnly(True)
         self.log.setMaximumBlockCount(MOST_LINES)
+        self.log.setMinimumHeight(40)
         self.log.setAccessibleName("Log of the job")
         left, right = QWidget(), QWidget()
         beside = QVBoxLayout(left)
         beside.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.jobs, row(self.stop, self.resume), self.machine):
-            beside.addWidget(widget)
+        beside.addWidget(self.jobs, 1)
+        beside.addWidget(row(self.stop, self.resume))
         self.tabs = QTabWidget()
         for name, widget in (("Curves", self.curves), ("Pictures", self.pictures), ("Log", self.log)):
             self.tabs.addTab(widget, name)
         self.tabs.currentChanged.connect(self._ask)
         within = QVBoxLayout(right)
         within.setContentsMargins(0, 0, 0, 0)
-        within.addWidget(self.state)
+        told = QHBoxLayout()
+        told.addWidget(self.state, 1)
+        told.addWidget(self.machine, 1)
+        within.addLayout(told)
         within.addWidget(self.tabs, 1)
         splitter = QSplitter()
         splitter.addWidget(left)
         splitter.addWidget(right)
         splitter.setStretchFactor(1, 1)
+        splitter.setSizes([180, 420])
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addWidget(splitter)
 
     def sizeHint(self) -> QSize:
         """Wide and flat."""
-        return QSize(700, 230)
+        return QSize(600, 230)
 
     # -- which job -------------------------------------------------------------------------------------------------
 

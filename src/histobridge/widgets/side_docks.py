@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QObject, QTimer
+from qtpy.QtCore import QObject, Qt, QTimer
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 from histobridge.widgets.desk import Place
 from histobridge.widgets.job_panel import JobsPanel
-from histobridge.widgets.page import Page
+from histobridge.widgets.page import Page, button
 from histobridge.widgets.session import Session
 
 if TYPE_CHECKING:
@@ -52,7 +52,6 @@ class SideDocks(QObject):
             return
         from histobridge.widgets.blind_box import BlindBox, BlindTurns
         from histobridge.widgets.effort_watch import EffortWatch
-        from histobridge.widgets.form import Fold
         from histobridge.widgets.tiles_dock import TilesDock
         from histobridge.widgets.worklist import Worklist
 
@@ -67,10 +66,8 @@ class SideDocks(QObject):
             each.setParent(self)
         self.effort.logged.connect(worklist.spend)
         self.tiles = TilesDock(self._session, worklist, jump)
-        box = BlindBox(self._session, turns)
-        fold = Fold("Blind checks", box)
-        fold.toggle.toggled.connect(box.refresh)
-        self.tiles.add(fold)
+        box = BlindBox(self._session, turns, self.tiles)
+        self.tiles.add(button("Blind checks…", box.open_box, "Show some tiles again, to see how far answers agree"))
         page.queue.follow(worklist, turns.due, self.show_tiles)
         worklist.refresh()
 
@@ -105,9 +102,17 @@ class SideDocks(QObject):
 
         if self.monitor is None:
             self.monitor = MonitorDock(self._session)
+            self._keep_sides()
         self._raise(self._docked(self.monitor, "Monitor", "bottom"))
         if run_id:
             self.monitor.follow(run_id)
+
+    def _keep_sides(self) -> None:
+        """Let the docks at the sides keep their height: the Monitor goes below the canvas only."""
+        main = self._window.window()
+        if isinstance(main, QMainWindow):
+            main.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
+            main.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
 
     # -- both ------------------------------------------------------------------------------------------------------
 

@@ -76,8 +76,16 @@ class Thumbnails:
 
     def _take(self, key: Key, grey: Any) -> None:
         self._reading = False
-        self._kept[key] = None if grey is None else QIcon(pixmap(grey))
+        self._kept[key] = None if grey is None else _icon(grey)
         while len(self._kept) > KEPT:
             self._kept.popitem(last=False)
         self._arrived(key)
         self._next()
+
+
+def _icon(grey: Any) -> QIcon:
+    """Make an icon that looks the same where its row is selected."""
+    made = QIcon()
+    for mode in (QIcon.Mode.Normal, QIcon.Mode.Selected):
+        made.addPixmap(pixmap(grey), mode)
+    return made

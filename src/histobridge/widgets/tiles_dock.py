@@ -27,7 +27,7 @@ from histobridge.widgets.tiles_model import SCORE, STATUS, STATUSES, TILE, TIME,
 from histobridge.widgets.worklist import Worklist
 
 THUMBNAIL = 40
-WIDTHS = {TILE: 150, STATUS: 74, SCORE: 48, TIME: 46}
+WIDTHS = {TILE: 122, STATUS: 66, SCORE: 42, TIME: 40}
 ALL = "all tiles"
 
 
@@ -47,13 +47,14 @@ class TilesTable(QTableView):
         self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setIconSize(QSize(THUMBNAIL, THUMBNAIL))
         self.setShowGrid(False)
-        self.setWordWrap(True)
+        self.setWordWrap(False)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.verticalHeader().hide()
         self.verticalHeader().setDefaultSectionSize(THUMBNAIL + 4)
         header = self.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setStretchLastSection(True)
-        header.setMinimumSectionSize(36)
+        header.setMinimumSectionSize(20)
         for column, width in WIDTHS.items():
             self.setColumnWidth(column, width)
         header.setSortIndicatorClearable(True)
@@ -120,7 +121,8 @@ class TilesDock(QWidget):
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(4, 4, 4, 4)
         self._layout.addLayout(filters)
-        for widget in (self.empty, self.table, self.sums, self.trouble, row(self.save_button)):
+        self._actions = row(self.save_button)
+        for widget in (self.empty, self.table, self.sums, self.trouble, self._actions):
             self._layout.addWidget(widget)
         session.project_changed.connect(self._thumbnails.forget)
         worklist.renewed.connect(self._renew)
@@ -133,8 +135,8 @@ class TilesDock(QWidget):
         return QSize(340, 400)
 
     def add(self, widget: QWidget) -> None:
-        """Put something below the table."""
-        self._layout.addWidget(widget)
+        """Put one more button below the table."""
+        self._actions.layout().insertWidget(1, widget)
 
     # -- the list --------------------------------------------------------------------------------------------------
 
