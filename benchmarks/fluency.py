@@ -42,7 +42,13 @@ def canvas_of(viewer):
 
 
 def open_image(viewer, window, name: str) -> float:
-    """Open an image on the Review page, until it is drawn."""
+    """Open an image on the Review page, until it is drawn; one that is open already is left for another first."""
+    from qtpy.QtTest import QTest
+
+    last = window.session.remembered.place(window.session.project.path)
+    if last.get("image") == name:
+        window.go("review", domain="target", image=window.session.project.images("target")[0].id, tile="")
+        QTest.qWait(1000)
     begun = time.perf_counter()
     window.go("review", domain="target", image=name, tile="")
     canvas_of(viewer).repaint()

@@ -6,9 +6,9 @@ Needs a display (``xvfb-run -a -s "-screen 0 1600x1000x24" …`` makes one; with
 A dab is a mouse move of 12 px with a brush of 10 px; every 20th ends a stroke and carries the commit to the journal. A
 tile switch begins with a stroke that is not yet saved and ends when image, labels, proposal and neighbours are drawn.
 The event loop is a 10 ms timer; its delay is measured with nobody painting and, apart, with a dab every 50 ms, redraw
-included. All of it on images of 1k, 8k and 32k (one tile, 81 and 1369), and in the same run idle, with a training and
+included. All of it on images of 32k, 8k and 1k (1369 tiles, 81 and one), and in the same run idle, with a training and
 with an export of the 32k image in the engine's worker processes. The first image that is opened also pays for the
-Review page. Memory is read over tile switches of the last image, idle. Rows are appended to
+Review page. Memory is read over tile switches of that image, idle. Rows are appended to
 `benchmarks/results/ui.csv`; the load average tells whether the machine was otherwise busy.
 
     python benchmarks/ui.py --seconds 2 --sizes 32k --engines idle --switches 20
@@ -27,7 +27,7 @@ from large import add_large, propose_large, target_field
 from tables import append, stamp
 
 TABLE = Path(__file__).parent / "results" / "ui.csv"
-SIDES = {"1k": 1024, "8k": 8192, "32k": 32768}
+SIDES = {"32k": 32768, "8k": 8192, "1k": 1024}
 ENGINES = ("idle", "training", "exporting")
 SWITCHES, FIRST_SWITCHES = 500, 50
 FIGURES = [
@@ -118,7 +118,7 @@ def measure(path: Path, arguments: argparse.Namespace) -> list[dict]:
             opened = open_image(viewer, window, name)
             QTest.qWait(2000)
             figures = {"open_ms": opened} | figures_of(viewer, window, arguments.seconds)
-            if arguments.switches and engine == "idle" and name == arguments.sizes[-1]:
+            if arguments.switches and engine == "idle" and name == arguments.sizes[0]:
                 figures["growth_mb"] = growth(viewer, window, FIRST_SWITCHES, arguments.switches)
             assert run is None or run.state().status == "running", run.state().message
             load = {"load_average": round(os.getloadavg()[0], 1), "image": name, "engine": engine}
