@@ -2,17 +2,21 @@
 
 import math
 import time
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from histobridge.core.config import FineTuneConfig
+from histobridge.core.corrections import TileEdit
+from histobridge.core.effort import Effort, append_effort
 from histobridge.core.errors import InputError
 from histobridge.core.files import write_json
 from histobridge.core.gate import Gate, TileScore
 from histobridge.core.project import Project
 from histobridge.core.runs import RunState
+from histobridge.core.sample import make_sample_project
 from histobridge.core.stopping import learning_points, predict_gain, seconds_per_tile, when_to_stop
 
 DOUBLING = (0, 1, 2, 4, 8, 16, 32)
@@ -131,22 +135,22 @@ def project(tmp_path):
 @pytest.fixture
 def tuned(project):
     """Return a function that makes a finished fine-tuning: scores are (tile, before, after)."""
+    return partial(tune, project)
 
-    def make(trained, scores, held=(), **more):
-        run = project.create_run("finetune", FineTuneConfig())
-        gate = Gate(
-            verdict="promote",
-            reason="because",
-            trained=tuple(("a", name) for name in trained),
-            held_out=tuple(("a", name) for name in held),
-            tiles=tuple(TileScore(image="a", tile=name, before=one, after=two) for name, one, two in scores),
-            **more,
-        )
-        write_json(run.path / "gate.json", gate.model_dump(mode="json"))
-        run.write_state(RunState(status="finished", updated=time.time()))
-        return run
 
-    return make
+def tune(project, trained, scores, held=(), **more):
+    run = project.create_run("finetune", FineTuneConfig())
+    gate = Gate(
+        verdict="promote",
+        reason="because",
+        trained=tuple(("a", name) for name in trained),
+        held_out=tuple(("a", name) for name in held),
+        tiles=tuple(TileScore(image="a", tile=name, before=one, after=two) for name, one, two in scores),
+        **more,
+    )
+    write_json(run.path / "gate.json", gate.model_dump(mode="json"))
+    run.write_state(RunState(status="finished", updated=time.time()))
+    return run
 
 
 def test_each_verdict_gives_the_score_before_and_after(project, tuned):
@@ -193,3 +197,19 @@ def test_a_project_whose_curve_has_levelled_off_can_stop(project, tuned):
         before = {4: 0.70, 8: 0.80, 16: 0.81, 24: 0.811}[stop]
         last = tuned([f"t{n}" for n in range(stop)], [("h", before, score)], held="h", compared_with=last).id
     assert when_to_stop(project, 60).verdict == "stop"
+
+
+def test_the_pace_is_that_of_the_active_seconds_where_they_were_logged(tmp_path):
+    project = make_sample_project(tmp_path / "nerve", fields=2, size=64)
+    for trained, before, after in (("pq", 0.6, 0.7), ("pqrs", 0.7, 0.75), ("pqrstuvw", 0.75, 0.79)):
+        tune(project, trained, [("h", before, after)])
+    expected = []
+    for seconds in (5, 500):
+        with project.editing():
+            for record in project.images("target"):
+                store = project.labels(record.id)
+                TileEdit(store, project.tiles(record)[0]).accept()
+                store.close()
+                append_effort(project, [Effort(image=record.id, tile="r000c000", seconds=seconds)])
+        expected.append(when_to_stop(project, 60).mean)
+    assert expected[0] > 2 * expected[1]

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from histobridge.core.config import Config
 from histobridge.core.delta import Entry
+from histobridge.core.effort import effort_by_tile, read_effort
 from histobridge.core.errors import InputError
 from histobridge.core.gate import Gate, Key, read_gate
 from histobridge.core.project import Project
@@ -156,7 +157,7 @@ def when_to_stop(project: Project, seconds_per_tile: float) -> Gain:
     ----------
     project : Project
     seconds_per_tile : float
-        Pace to assume as long as the journal tells none.
+        Pace to assume as long as neither the log of effort nor the journal tells one.
 
     Returns
     -------
@@ -176,13 +177,18 @@ def when_to_stop(project: Project, seconds_per_tile: float) -> Gain:
 def _pace(project: Project) -> tuple[int, float | None]:
     """Accepted tiles of the target, and the seconds each took; none with fewer than two."""
     entries: list[Entry] = []
-    accepted = 0
+    accepted: set[Key] = set()
     for record in project.images("target"):
         store = project.labels(record.id)
         entries += store.journal.entries
-        accepted += sum(store.history(tile).accepted for tile in {entry.tile for entry in store.journal.entries})
+        tiles = {entry.tile for entry in store.journal.entries}
+        accepted |= {(record.id, tile) for tile in tiles if store.history(tile).accepted}
         store.close()
-    return accepted, seconds_per_tile([entry.time for entry in entries], accepted)
+    spent = effort_by_tile(read_effort(project))
+    worked = [spent[key].seconds for key in accepted if key in spent]
+    if len(worked) > 1:
+        return len(accepted), max(FASTEST_S, sum(worked) / len(worked))
+    return len(accepted), seconds_per_tile([entry.time for entry in entries], len(accepted))
 
 
 def seconds_per_tile(times: Sequence[float], accepted: int) -> float | None:
