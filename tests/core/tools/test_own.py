@@ -12,6 +12,7 @@ from histobridge.core.labels import LabelStore
 from histobridge.core.synthetic import two_modalities
 from histobridge.core.tiles import tile_grid
 from histobridge.core.tools.own import own
+from histobridge.core.tools.pick import accept_object
 from histobridge.core.tools.result import ToolError
 
 FIELD = two_modalities(1, 160, seed=2)[0].classes
@@ -58,6 +59,13 @@ def test_a_piece_can_be_given_and_given_back():
     second = own(view_of(classes, owners=first), (40, 66), (40, 50)).owners
     after = number_fibres(classes, (1, 2), [], first + second)
     assert after[40, 50] == after[40, 66]
+
+
+def test_an_object_is_accepted_with_what_it_was_given():
+    classes = thick_and_thin()
+    owners = own(view_of(classes), (40, 30), (40, 50)).owners
+    assert accept_object(view_of(classes, owners=owners), (40, 30))[40, 50]
+    assert not accept_object(view_of(classes), (40, 30))[40, 50]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from histobridge.core.fibres import nested_fibres
 from histobridge.core.manifest import IGNORE
 from histobridge.core.tiles import Window
 from histobridge.core.tools.result import ToolError, View
@@ -71,7 +70,7 @@ def object_at(view: View, at: tuple[float, float]) -> tuple[Window, Mask]:
     half = FIRST_HALF_PX
     while True:
         window = around(view, place, half)
-        fibres = nested_fibres(view.classes[window], view.inner, view.outer)
+        fibres = view.fibres_in(window)
         mask = fibres == fibres[place[0] - window[0].start, place[1] - window[1].start]
         if not cut_off(view, window, mask):
             return tight(mask, window)
