@@ -16,8 +16,8 @@ DARK = "#101010"
 PREVIEW_COLORS = {1: "#D55E00", 2: "#FFFFFF"}
 """Where a fill would run out, and the line that is being drawn."""
 MARK_COLOR = "#CC79A7"
-DOUBT_STOPS = ((0.0, "#D55E00", 0.9), (0.35, "#E69F00", 0.75), (0.7, "#E69F00", 0.35), (1.0, "#E69F00", 0.0))
-"""Confidence in [0, 1]: the less, the more orange."""
+DOUBT_STOPS = ((0.0, "#D55E00", 0.95), (0.5, "#D55E00", 0.8), (0.8, "#D55E00", 0.3), (1.0, "#D55E00", 0.0))
+"""Confidence in [0, 1]: the less, the more of a red orange that no class has."""
 DIFFERENCE_COLOR = "#CC79A7"
 
 

@@ -103,6 +103,7 @@ class CheatSheet(QDialog):
     def _write(self) -> None:
         for action, made in self.buttons.items():
             made.setText("press…" if action == self._waiting else shown(self._table.key(action)))
+            made.setMinimumWidth(made.fontMetrics().horizontalAdvance(made.text()) + 24)
             made.setChecked(action == self._waiting)
         self.reset_button.setEnabled(self._table.changed)
 

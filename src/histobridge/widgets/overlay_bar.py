@@ -202,7 +202,7 @@ def _read(kind: str, project: Project, place: Place, runs: list[tuple[str, str]]
         classes, confidence = read_proposal(project, runs[0][0], place.image, window)
         if kind == "confidence":
             unsure = float((confidence < 128).mean())
-            return Laid(confidence, f"Orange: the model is unsure ({unsure:.1%} of the tile, estimated).")
+            return Laid(confidence, f"Red orange: the model is unsure ({unsure:.1%} of the tile, estimated).")
         if len(runs) < 2:
             return "Only one model has labelled this image; there is none to compare it with."
         other, _ = read_proposal(project, runs[1][0], place.image, window)
