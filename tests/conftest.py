@@ -1,6 +1,7 @@
 """Shared fixtures: no test sees the user's settings or running engine."""
 
 import os
+import shutil
 
 import pytest
 
@@ -20,3 +21,19 @@ def own_folders(tmp_path_factory, monkeypatch):
     runtime.mkdir(mode=0o700)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
     return home
+
+
+@pytest.fixture(scope="session")
+def sample_folder(tmp_path_factory):
+    """A project of two source images with masks and two target images, 64 px; not to be changed."""
+    from histobridge.core.sample import make_sample_project
+
+    return make_sample_project(tmp_path_factory.mktemp("sample") / "nerve", fields=2, size=64).path
+
+
+@pytest.fixture
+def small_project(sample_folder, tmp_path):
+    """A copy of it, much quicker than making one."""
+    from histobridge.core.project import Project
+
+    return Project.open(shutil.copytree(sample_folder, tmp_path / "nerve"))

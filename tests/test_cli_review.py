@@ -8,12 +8,11 @@ import pytest
 from histobridge.cli import main
 from histobridge.core.blind import BlindChecks, write_checks
 from histobridge.core.effort import Effort, append_effort
-from histobridge.core.sample import make_sample_project
 
 
 @pytest.fixture
-def project(tmp_path):
-    return make_sample_project(tmp_path / "nerve", fields=2, size=64)
+def project(small_project):
+    return small_project
 
 
 def test_effort_is_shown_summed_and_written(project, tmp_path, capsys):

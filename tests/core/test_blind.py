@@ -22,15 +22,14 @@ from histobridge.core.effort import Effort, append_effort
 from histobridge.core.errors import ProjectError
 from histobridge.core.files import write_json
 from histobridge.core.runs import RunState
-from histobridge.core.sample import make_sample_project
 
 KEYS = [("image", f"r000c{number:03d}") for number in range(400)]
 WHOLE = (slice(0, 64), slice(0, 64))
 
 
 @pytest.fixture
-def project(tmp_path):
-    return make_sample_project(tmp_path / "nerve", fields=2, size=64)
+def project(small_project):
+    return small_project
 
 
 @pytest.fixture

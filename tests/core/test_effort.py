@@ -17,12 +17,11 @@ from histobridge.core.effort import (
     write_effort_table,
 )
 from histobridge.core.errors import LockedError
-from histobridge.core.sample import make_sample_project
 
 
 @pytest.fixture
-def project(tmp_path):
-    return make_sample_project(tmp_path / "nerve", fields=2, size=64)
+def project(small_project):
+    return small_project
 
 
 @pytest.fixture

@@ -15,13 +15,12 @@ from histobridge.core.images.tile_thumbnails import TileThumbnails
 from histobridge.core.machine import Gpu, job_memory_gb, read_gpus
 from histobridge.core.queue import Queue, QueuedTile
 from histobridge.core.runs import RunState
-from histobridge.core.sample import make_sample_project
 from histobridge.core.worklist import list_tiles
 
 
 @pytest.fixture
-def project(tmp_path):
-    return make_sample_project(tmp_path / "nerve", fields=2, size=64)
+def project(small_project):
+    return small_project
 
 
 def test_heads_tell_where_tiles_stand_from_the_journal(project):

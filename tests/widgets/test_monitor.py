@@ -48,9 +48,9 @@ def make_seldom(times):
 
 
 @pytest.fixture
-def monitor(sample, engine, make_seldom, qtbot):
+def monitor(small_project, engine, make_seldom, qtbot):
     session = Session(engine)
-    session.open(sample)
+    session.open(small_project)
     dock = MonitorDock(session, make_seldom)
     qtbot.addWidget(dock)
     dock.resize(900, 260)

@@ -1,5 +1,6 @@
 """The Tiles dock, progress towards the goal, effort and blind checks; one viewer at the end."""
 
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,6 +14,7 @@ from window_fakes import proposed
 from histobridge.core.blind import BlindChecks, answers, write_checks
 from histobridge.core.corrections import TileEdit
 from histobridge.core.effort import read_effort
+from histobridge.core.project import Project
 from histobridge.core.sample import make_sample_project
 from histobridge.core.tiles import tile_grid
 from histobridge.core.worklist import WorkTile
@@ -45,12 +47,16 @@ def model(rows):
     return shown
 
 
+@pytest.fixture(scope="module")
+def four(tmp_path_factory):
+    return make_sample_project(tmp_path_factory.mktemp("four") / "nerve", fields=4, size=64).path
+
+
 @pytest.fixture
-def session(tmp_path, engine):
+def session(four, tmp_path, engine):
     """A project of four target images of one tile each, open without a window."""
-    project = make_sample_project(tmp_path / "nerve", fields=4, size=64)
     opened = Session(engine)
-    opened.open(project)
+    opened.open(Project.open(shutil.copytree(four, tmp_path / "nerve")))
     yield opened
     opened.close()
 
