@@ -6,8 +6,9 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 
 from histobridge.core.base_config import Config
 from histobridge.core.translate.contrast_settings import ContrastSettings
+from histobridge.core.translate.syndiff_settings import SynDiffSettings
 
-Method = Literal["cyclegan", "cut", "fastcut"]
+Method = Literal["cyclegan", "cut", "fastcut", "syndiff"]
 
 
 class TrainTranslatorConfig(Config):
@@ -66,3 +67,7 @@ class TrainTranslatorConfig(Config):
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; `auto` takes the GPU if there is one."""
+
+    syndiff: SynDiffSettings = SynDiffSettings()
+    """Of the method `syndiff` alone. It has its own learning rates and weights; what is said above of rates, cycle and
+    identity is not for it."""

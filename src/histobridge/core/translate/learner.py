@@ -48,6 +48,10 @@ class Learner(Protocol):
 
 def build_learner(config: TrainTranslatorConfig, device: torch.device) -> Learner:
     """Build the networks of `config.method`, new, on `device`."""
+    if config.method == "syndiff":
+        from histobridge.core.translate.syndiff_learning import SynDiffLearner
+
+        return SynDiffLearner(config, device)
     from histobridge.core.translate.adversaries import Adversaries
     from histobridge.core.translate.cut import Contrast
 
@@ -68,7 +72,10 @@ def load_trained(folder: Path, device: str = "auto") -> TrainedTranslator:
     ProjectError
         If a file is missing, damaged, of another version, or does not fit the other; names the file.
     """
+    if read_card(folder).method == "syndiff":
+        from histobridge.core.translate.syndiff import SynDiff
+
+        return SynDiff.load(folder, device)
     from histobridge.core.translate.cyclegan import CycleGan
 
-    read_card(folder)
     return CycleGan.load(folder, device)

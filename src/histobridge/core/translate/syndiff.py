@@ -1,0 +1,183 @@
+"""A trained pair of diffusive generators as a translator whose tiles join."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from histobridge.core.config import Direction, TrainTranslatorConfig
+from histobridge.core.device import choose_device
+from histobridge.core.translate.base import BOTH_DIRECTIONS, Image, Look, check_direction
+from histobridge.core.translate.card import TranslatorCard, instant_of, read_card, read_weights, write_translator
+from histobridge.core.translate.diffusion import sample, vp_schedule
+from histobridge.core.translate.group_norm import set_mode
+from histobridge.core.translate.instant import Instant
+from histobridge.core.translate.ncsnpp import NcsnPlusPlus
+from histobridge.core.translate.noise_field import NoiseField
+
+
+class SynDiff:
+    """Instant translation refined by four steps of diffusion a direction.
+
+    Like `CycleGan` it lives in the space of target looks. The plane is covered by tiles of one size on one grid, which
+    fade into each other, whatever window is asked for; noise belongs to places. So a window equals the same region of
+    the whole translated image to the bit on a CPU, although the network has no bounded reach: it attends, and its tiles
+    have borders.
+
+    Parameters
+    ----------
+    makers : mapping of direction to NcsnPlusPlus
+        Predict the clean image of the other domain.
+    instant : Instant
+    card : TranslatorCard
+    seed : int, optional
+        Of the noise; none: the seed of the training.
+    """
+
+    directions = BOTH_DIRECTIONS
+
+    def __init__(
+        self,
+        makers: Mapping[Direction, NcsnPlusPlus],
+        instant: Instant,
+        card: TranslatorCard,
+        seed: int | None = None,
+    ):
+        self.makers = {direction: net.eval() for direction, net in makers.items()}
+        self.instant = instant
+        self.card = card
+        self.noise = NoiseField(card.config.seed if seed is None else seed)
+        self.tile, self.alignment = tiling(card.config)
+        self.halo = card.halo
+
+    @property
+    def name(self) -> str:
+        """The run that trained it, or the method."""
+        return self.card.run or self.card.method
+
+    def with_seed(self, seed: int) -> "SynDiff":
+        """Return the same translator with other noise: another of the images that it holds possible."""
+        return SynDiff(self.makers, self.instant, self.card, seed)
+
+    def translate(self, image: Image, direction: Direction, look: Look, origin: tuple[int, int] = (0, 0)) -> Image:
+        """Translate one crop; see `Translator.translate`."""
+        check_direction(self, direction)
+        if direction == "source_to_target":
+            return self.generate(self.instant.translate(image, direction, look), direction, origin)
+        return self.instant.translate(self.generate(image, direction, origin), direction, look)
+
+    def generate(self, image: Image, direction: Direction, origin: tuple[int, int] = (0, 0)) -> Image:
+        """Apply one generator to (Y, X) with target looks, tile by tile.
+
+        Only where all tiles that touch a pixel lie in `image` is the result that of the whole image.
+        """
+        counts = [max(0, -(-(size - self.tile) // self.alignment)) + 1 for size in image.shape]
+        sizes = [(count - 1) * self.alignment + self.tile for count in counts]
+        missing = [(0, size - now) for size, now in zip(sizes, image.shape, strict=True)]
+        padded = np.pad(image, missing, mode="reflect")
+        total, weights = np.zeros(sizes, np.float32), np.zeros(sizes, np.float32)
+        fade = _fade(self.tile, self.tile - self.alignment)
+        for y in range(0, sizes[0] - self.tile + 1, self.alignment):
+            for x in range(0, sizes[1] - self.tile + 1, self.alignment):
+                part = slice(y, y + self.tile), slice(x, x + self.tile)
+                total[part] += fade * self._tile(padded[part], direction, (origin[0] + y, origin[1] + x))
+                weights[part] += fade
+        return (total / weights)[: image.shape[0], : image.shape[1]]
+
+    @torch.no_grad()
+    def _tile(self, source: Image, direction: Direction, origin: tuple[int, int]) -> Image:
+        """Translate one tile whose first pixel is at `origin`."""
+        net = self.makers[direction]
+        settings, device = net.settings, net.open.weight.device
+        x = sample(
+            net,
+            vp_schedule(settings.diffusion_steps, device),
+            torch.from_numpy(np.ascontiguousarray(source, np.float32)).to(device)[None, None],
+            lambda step: torch.from_numpy(self.noise.window(step, origin, source.shape).copy()).to(device)[None, None],
+            lambda step: torch.from_numpy(self.noise.latent(step, settings.latent)).to(device)[None],
+        )
+        tile: Image = x[0, 0].clamp(-1, 1).cpu().numpy()
+        return tile
+
+    def save(self, folder: Path) -> None:
+        """Write ``translator.safetensors`` and, last, ``translator.json`` into `folder`."""
+        self.card = write_translator(folder, self.makers, self.card)
+
+    @classmethod
+    def load(cls, folder: Path, device: str = "auto") -> "SynDiff":
+        """Read what `save` wrote; see `CycleGan.load`.
+
+        Parameters
+        ----------
+        folder : Path
+            Of the run that trained it.
+        device : {"auto", "cpu", "cuda"}
+
+        Raises
+        ------
+        ProjectError
+            If a file is missing, damaged, of another version, or does not fit the other; names the file.
+        """
+        card = read_card(folder)
+        makers: dict[Direction, NcsnPlusPlus] = {
+            direction: NcsnPlusPlus(card.config.syndiff) for direction in BOTH_DIRECTIONS
+        }
+        read_weights(folder, card, makers)
+        for net in makers.values():
+            set_mode(net, "fixed" if card.config.syndiff.fixed_statistics else "live")
+            net.to(choose_device(device))
+        return cls(makers, instant_of(card), card)
+
+
+def tiling(config: TrainTranslatorConfig) -> tuple[int, int]:
+    """Side of the tiles, and the step from one to the next, in pixels: multiples of the coarsest pixel."""
+    coarsest = 2 ** (len(config.syndiff.multipliers) - 1)
+    tile = -(-(config.syndiff.tile_px or config.crop_px) // coarsest) * coarsest
+    overlap = round(tile * config.syndiff.tile_overlap / coarsest) * coarsest
+    return tile, tile - overlap
+
+
+def halo_of_tiles(config: TrainTranslatorConfig) -> int:
+    """Pixels to read around a window to have all tiles that touch it, as a multiple of their step."""
+    tile, step = tiling(config)
+    return -(-(tile - step) // step) * step
+
+
+def _fade(tile: int, overlap: int) -> NDArray[np.float32]:
+    """Weight of each pixel of a tile, (tile, tile): 1 inside, falling linearly over the overlap."""
+    line = np.minimum(1, (np.arange(tile) + 0.5) / overlap) if overlap else np.ones(tile)
+    line = np.minimum(line, line[::-1])
+    return np.outer(line, line).astype(np.float32)
+
+
+@torch.no_grad()
+def fix_statistics(net: NcsnPlusPlus, sources: Tensor, random: torch.Generator) -> None:
+    """Fix the statistics of every norm of `net`, in place, at what it meets when it translates `sources`.
+
+    Each step has its own: the same layer sees noise first and an image last. Layers are measured behind those already
+    fixed, and steps behind those already fixed.
+
+    Parameters
+    ----------
+    net : NcsnPlusPlus
+        Trained with the statistics of each image.
+    sources : Tensor, (N, 1, Y, X)
+        Crops to be translated, on the network's device.
+    random : torch.Generator
+        For noise and latents, on the same device.
+    """
+    settings = net.settings
+    set_mode(net.eval(), "measuring")
+    try:
+        sample(
+            net,
+            vp_schedule(settings.diffusion_steps, sources.device),
+            sources,
+            lambda step: torch.randn(sources.shape, generator=random, device=sources.device),
+            lambda step: torch.randn(len(sources), settings.latent, generator=random, device=sources.device),
+        )
+    finally:
+        set_mode(net, "fixed")

@@ -1,0 +1,259 @@
+"""One step of SynDiff training: a diffusion and a cycle, each against discriminators of its own."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from math import cos, pi
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import l1_loss, softplus
+
+from histobridge.core.config import Direction, Domain, TrainTranslatorConfig
+from histobridge.core.errors import InputError
+from histobridge.core.translate.card import card_of
+from histobridge.core.translate.contest import WAYS, Contest
+from histobridge.core.translate.diffusion import vp_schedule
+from histobridge.core.translate.generators import discriminator_of, generator_of
+from histobridge.core.translate.instant import Instant
+from histobridge.core.translate.ncsnpp import NcsnPlusPlus
+from histobridge.core.translate.syndiff import SynDiff, fix_statistics, halo_of_tiles
+from histobridge.core.translate.time_discriminator import TimeDiscriminator
+
+DOMAINS: tuple[Domain, ...] = ("source", "target")
+SIDES = {
+    "generators": ("source_to_target", "target_to_source", "make_source", "make_target"),
+    "discriminators": ("source", "target", "judge_source", "judge_target"),
+}
+BETAS = (0.5, 0.9)
+
+
+class Noised(NamedTuple):
+    """What is drawn for the images of one domain in one step."""
+
+    step: Tensor
+    """(N,) int64, t."""
+
+    now: Tensor
+    """(N, 1, Y, X), x_t of the real images."""
+
+    later: Tensor
+    """(N, 1, Y, X), x_(t + 1)."""
+
+    noise: Tensor
+    """(N, 1, Y, X), for the way back from x_(t + 1) to x_t."""
+
+    latent: Tensor
+    """(N, Z)."""
+
+
+class Made(NamedTuple):
+    """What the generators made of real images, by the domain of what was made."""
+
+    cycle: dict[Domain, Tensor]
+    """(N, 1, Y, X), of the cycle's generators, from real images of the other domain."""
+
+    clean: dict[Domain, Tensor]
+    """(N, 1, Y, X), x_0 as predicted beside the cycle's estimate of the other domain."""
+
+    earlier: dict[Domain, Tensor]
+    """(N, 1, Y, X), x_t drawn from that."""
+
+
+class SynDiffLearner(Contest):
+    """SynDiff in training (arXiv 2207.08208); see `Contest`.
+
+    Networks ``make_source`` and ``make_target`` predict images of a domain from noise and an image of the other,
+    ``judge_source`` and ``judge_target`` judge what they make, at every time; the rest is a cycle as in CycleGAN, which
+    estimates that other image, since none was ever taken.
+
+    Parameters
+    ----------
+    config : TrainTranslatorConfig
+    device : torch.device
+
+    Raises
+    ------
+    InputError
+        If the crops do not fit the networks.
+    """
+
+    def __init__(self, config: TrainTranslatorConfig, device: torch.device):
+        self.settings = config.syndiff
+        coarsest = 2 ** max(len(self.settings.multipliers) - 1, self.settings.judge_halvings)
+        if config.crop_px % coarsest:
+            raise InputError(
+                f"crop_px: {config.crop_px} found, a multiple of {coarsest} expected, as the networks halve so often; "
+                "change it, or use fewer multipliers and judge_halvings"
+            )
+        super().__init__(config, device, lambda: _networks(config), SIDES)
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["betas"] = BETAS
+        self.schedule = vp_schedule(self.settings.diffusion_steps, device)
+        self.random = torch.Generator(device).manual_seed(config.seed)
+
+    def step(self, source: Tensor, target: Tensor) -> dict[str, float]:
+        """Update generators and discriminators.
+
+        Parameters
+        ----------
+        source, target : Tensor, (N, 1, Y, X) float32
+            Crops of both domains with target looks, in [-1, 1].
+
+        Returns
+        -------
+        dict
+            Losses ``generator``, ``discriminator``, ``clean``, ``cycle``, each summed over both domains; empty when the
+            step was skipped because a loss or gradient was not finite, after which the networks are their running
+            means again.
+
+        Raises
+        ------
+        ProjectError
+            If many steps in a row had to be skipped.
+        """
+        self.set_learning_rate()
+        real: dict[Domain, Tensor] = {"source": source, "target": target}
+        parts: dict[str, Tensor] = {}
+        if self.settings.share_fakes:
+            taken, noised, made = self._learn_to_make(real, parts)
+            taken = taken and self._learn_to_judge(real, noised, made, parts)
+        else:
+            noised = self._noised(real)
+            with torch.no_grad():
+                made = self._made(real, noised)
+            taken = self._learn_to_judge(real, noised, made, parts) and self._learn_to_make(real, parts)[0]
+        self.end_step(taken)
+        return {name: part.item() for name, part in parts.items()} if taken else {}
+
+    def _noised(self, real: Mapping[Domain, Tensor]) -> dict[Domain, Noised]:
+        """Draw times, noise and latents for both domains."""
+        drawn: dict[Domain, Noised] = {}
+        for domain, images in real.items():
+            step = torch.randint(self.schedule.steps, (len(images),), generator=self.random, device=self.device)
+            noise, more, back = self._normal(3, *images.shape)
+            now, later = self.schedule.pair(images, step, noise, more)
+            drawn[domain] = Noised(step, now, later, back, self._normal(len(images), self.settings.latent))
+        return drawn
+
+    def _normal(self, *shape: int) -> Tensor:
+        return torch.randn(shape, generator=self.random, device=self.device)
+
+    def _made(self, real: Mapping[Domain, Tensor], noised: Mapping[Domain, Noised]) -> Made:
+        """Estimate the other domain of both, and take a step of noise back beside it."""
+        cycle: dict[Domain, Tensor] = {}
+        clean: dict[Domain, Tensor] = {}
+        earlier: dict[Domain, Tensor] = {}
+        for direction, start, goal in WAYS:
+            with self.autocast():
+                cycle[goal] = self.networks[direction](real[start]).float()
+                drawn = noised[start]
+                make = self.networks[f"make_{start}"]
+                clean[start] = make(drawn.later, cycle[goal], drawn.step, drawn.latent)
+            earlier[start] = self.schedule.earlier(clean[start], drawn.later, drawn.step, drawn.noise)
+        return Made(cycle, clean, earlier)
+
+    def _learn_to_make(
+        self, real: Mapping[Domain, Tensor], parts: dict[str, Tensor]
+    ) -> tuple[bool, dict[Domain, Noised], Made]:
+        """Update the generators; say whether, and what they saw and made before."""
+        noised = self._noised(real)
+        self.sides["discriminators"].requires_grad_(False)
+        made = self._made(real, noised)
+        zero = torch.zeros((), device=self.device)
+        parts |= {"generator": zero, "clean": zero, "cycle": zero}
+        for direction, start, goal in WAYS:
+            with self.autocast():
+                again = self.networks[direction](made.cycle[start]).float()
+            parts["cycle"] = parts["cycle"] + l1_loss(again, real[goal])
+            parts["clean"] = parts["clean"] + l1_loss(made.clean[goal], real[goal])
+            logits = self._judge_pair(goal, made.earlier[goal], noised[goal])
+            fooled = softplus(-logits).mean() + softplus(-self.judge(goal, made.cycle[goal])).mean()
+            parts["generator"] = parts["generator"] + fooled
+        loss = (
+            parts["generator"]
+            + self.settings.clean_weight * parts["clean"]
+            + self.settings.cycle_weight * parts["cycle"]
+        )
+        taken = self.update("generators", loss)
+        self.sides["discriminators"].requires_grad_(True)
+        return taken, noised, made
+
+    def _learn_to_judge(
+        self, real: Mapping[Domain, Tensor], noised: Mapping[Domain, Noised], made: Made, parts: dict[str, Tensor]
+    ) -> bool:
+        """Update the discriminators by real images and by what was made; say whether."""
+        loss = torch.zeros((), device=self.device)
+        for domain in DOMAINS:
+            loss = loss + self._told_apart(domain, noised[domain], made.earlier[domain].detach())
+            loss = loss + softplus(-self.judge(domain, real[domain])).mean()
+            loss = loss + softplus(self.judge(domain, made.cycle[domain].detach())).mean()
+        parts["discriminator"] = loss
+        return self.update("discriminators", loss)
+
+    def _told_apart(self, domain: Domain, noised: Noised, fake: Tensor) -> Tensor:
+        """Loss of the discriminator of the diffusion; every so often with a penalty on its gradient at real images."""
+        penalised = self.settings.penalty > 0 and self.steps_done % self.settings.penalty_every == 0
+        now = noised.now.detach().requires_grad_(penalised)
+        logits = self._judge_pair(domain, now, noised, exactly=penalised)
+        loss = softplus(-logits).mean() + softplus(self._judge_pair(domain, fake, noised)).mean()
+        if penalised:
+            (gradient,) = torch.autograd.grad(logits.sum(), now, create_graph=True)
+            loss = loss + self.settings.penalty / 2 * gradient.square().sum(dim=(1, 2, 3)).mean()
+        return loss
+
+    def _judge_pair(self, domain: Domain, earlier: Tensor, noised: Noised, exactly: bool = False) -> Tensor:
+        """Logits of the discriminator of the diffusion, (N,) float32; `exactly`: computed so."""
+        judge = self.networks[f"judge_{domain}"]
+        if exactly:
+            logits: Tensor = judge(earlier, noised.step, noised.later)
+            return logits
+        with self.autocast():
+            logits = judge(earlier, noised.step, noised.later)
+        return logits
+
+    def set_learning_rate(self) -> None:
+        """Follow half a cosine from the first rates to the last one."""
+        last = self.settings.last_learning_rate
+        share = (1 + cos(pi * self.steps_done / self.config.steps)) / 2
+        for side, first in (
+            ("generators", self.settings.learning_rate),
+            ("discriminators", self.settings.judge_learning_rate),
+        ):
+            for group in self.optimizers[side].param_groups:
+                group["lr"] = last + (first - last) * share
+
+    def translator(self, instant: Instant, calibration: Mapping[Domain, Tensor] | None = None) -> SynDiff:  # type: ignore[override]
+        """Copy the averaged generators of the diffusion into a translator; see `Learner.translator`."""
+        makers: dict[Direction, NcsnPlusPlus] = {}
+        for direction, start, goal in WAYS:
+            net = deepcopy(self.average[f"make_{goal}"])
+            assert isinstance(net, NcsnPlusPlus)
+            if calibration is not None and self.settings.fixed_statistics:
+                random = torch.Generator(self.device).manual_seed(self.config.seed)
+                fix_statistics(net, calibration[start], random)
+            makers[direction] = net
+        return SynDiff(makers, instant, card_of(self.config, instant, halo_of_tiles(self.config)))
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """All that the next step depends on, as named tensors and JSON values."""
+        tensors, values = super().state()
+        return tensors | {"random": self.random.get_state()}, values
+
+    def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+        """Continue where `state` was taken; raise RuntimeError if the weights are of other networks."""
+        super().restore(tensors, values)
+        self.random.set_state(tensors["random"])
+
+
+def _networks(config: TrainTranslatorConfig) -> dict[str, nn.Module]:
+    """All networks by name, new."""
+    settings = config.syndiff
+    judge = (settings.judge_width, settings.judge_halvings, settings.judge_time_width)
+    return (
+        {direction: generator_of(config) for direction, _, _ in WAYS}
+        | {f"make_{domain}": NcsnPlusPlus(settings) for domain in DOMAINS}
+        | {domain: discriminator_of(config) for domain in DOMAINS}
+        | {f"judge_{domain}": TimeDiscriminator(*judge) for domain in DOMAINS}
+    )
