@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histobridge.core import delta as delta_module
-from histobridge.core.delta import Delta, Entry
+from histobridge.core.delta import Delta, Entry, encode
 from histobridge.core.errors import LockedError, ProjectError
+from histobridge.core.frames import frame
 from histobridge.core.journal import Journal
 
 
@@ -149,10 +149,10 @@ def test_a_second_writer_is_refused_until_the_first_closes(tmp_path):
     assert numbers(Journal(tmp_path / "journal.log")) == [1, 2]
 
 
-def test_records_of_a_newer_version_are_refused_and_left_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr(delta_module, "FORMAT", 2)
-    data, _ = written(tmp_path / "journal.log", 1)
-    monkeypatch.undo()
+def test_records_of_a_newer_version_are_refused_and_left_alone(tmp_path):
+    first = replace(a_delta(0), entry=replace(a_delta(0).entry, sequence=1))
+    data = frame(encode(first).replace(b'"format":1', b'"format":9'))
+    (tmp_path / "journal.log").write_bytes(data)
     with pytest.raises(ProjectError, match="newer"):
         Journal(tmp_path / "journal.log")
     assert (tmp_path / "journal.log").read_bytes() == data

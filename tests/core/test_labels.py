@@ -165,7 +165,7 @@ def test_closing_keeps_edits_that_cannot_be_written(tmp_path, monkeypatch):
         broken.setattr("os.fsync", full)
         paint(store, (slice(0, 5), slice(0, 5)), 3)
         for attempt in (store.snapshot, store.close):
-            with pytest.raises(ProjectError, match="No space"):
+            with pytest.raises(ProjectError, match="disk is full"):
                 attempt()
         assert store.journal.pending == 1
     store.close()

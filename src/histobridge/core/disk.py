@@ -1,6 +1,7 @@
 """Room on the disk, asked before something big is written, and what went wrong with it in words."""
 
 import errno
+import os
 import shutil
 from pathlib import Path
 
@@ -47,6 +48,12 @@ def room_for(path: Path, nbytes: int) -> None:
         raise ProjectError(
             f"{path} needs {_size(nbytes + RESERVE)}, the disk has {_size(free)} free; make room, then try again"
         )
+
+
+def need_same_file(descriptor: int, path: Path) -> None:
+    """Raise `OSError` if an open file was deleted or its disk taken away: what is written to it then is lost."""
+    if not os.path.samestat(os.fstat(descriptor), path.stat()):
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
 
 
 def why(error: OSError) -> str:

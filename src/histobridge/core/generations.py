@@ -75,8 +75,8 @@ class Generations:
         if found is not None:
             return found
         kept = next(self._kept(), None)
-        if kept is None and not path.exists():
-            return Snapshot()
+        if not path.exists() and self.highest() == 0:  # before the first snapshot, or just during it
+            return kept or Snapshot()
         how = f"that of edit {kept.sequence} and the journal are used" if kept else "the whole journal is used"
         self.told.append(f"{path} was damaged or lost; {how} in its place")
         self.outdated = True
@@ -132,8 +132,9 @@ class Generations:
         return snapshot.digests is None or self._digests(chunk) == snapshot.digests.get(chunk, NEITHER)
 
     def metadata_sound(self, snapshot: Snapshot) -> bool:
-        """Whether both `zarr.json` are those of the snapshot; true if it does not say."""
-        if snapshot.digests is None or self._metadata() == snapshot.metadata:
+        """Whether both `zarr.json` are those of the snapshot; true if it does not say, or had none."""
+        pairs = zip(snapshot.metadata, self._metadata(), strict=True)
+        if snapshot.digests is None or all(before in (ABSENT, now) for before, now in pairs):
             return True
         if not self.outdated:
             self.outdated = True

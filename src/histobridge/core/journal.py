@@ -5,19 +5,18 @@ import fcntl
 import itertools
 import os
 import threading
-import time
 from bisect import bisect_right
-from collections import OrderedDict
 from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
+from time import time as now
 
 from histobridge.core.delta import Delta, Entry, decode, decode_entry, encode
+from histobridge.core.disk import need_same_file, why
 from histobridge.core.errors import LockedError, ProjectError
 from histobridge.core.files import fsync, write_bytes
 from histobridge.core.frames import frame, read_frame, scan, write_at
-
-CACHE_BYTES = 64 * 2**20
+from histobridge.core.recent import Recent
 
 
 class Journal:
@@ -51,10 +50,12 @@ class Journal:
         self.error: OSError | None = None
         self.set_aside: list[Path] = []
         self._after = after
+        # What is missing now may be made, below the last of these; if that one goes, it may come back as a disk does.
+        above = (path.parent, *path.parent.absolute().parents)
+        self._made = above[: 1 + next(number for number, folder in enumerate(above) if folder.exists())]
         self._changed = threading.Condition(threading.RLock())
         self._queue: dict[int, Delta] = {}
-        self._recent: OrderedDict[int, Delta] = OrderedDict()
-        self._recent_bytes = 0
+        self._recent = Recent()
         self._thread: threading.Thread | None = None
         self._descriptor = -1
         self.torn = 0
@@ -78,10 +79,7 @@ class Journal:
         with self._changed:
             delta = self._queue.get(sequence) or self._recent.get(sequence)
             place = self._places.get(sequence)
-        if delta is None:
-            delta = self._read_file(sequence, place)
-            self._remember(sequence, delta)
-        return delta
+        return delta or self._read_file(sequence, place)
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -107,12 +105,12 @@ class Journal:
                 self.error = error
                 return False
 
-    def append(self, delta: Delta) -> int:
-        """Take one edit and return its sequence number at once; it is on disk a moment later, see `flush`."""
+    def append(self, delta: Delta, time: float = 0.0) -> int:
+        """Take one edit, of `time` or now, and return its number at once; it is on disk a moment later, see `flush`."""
         self.begin()
         with self._changed:
             sequence = self.last + 1
-            delta = replace(delta, entry=replace(delta.entry, sequence=sequence, time=time.time()))
+            delta = replace(delta, entry=replace(delta.entry, sequence=sequence, time=time or now()))
             self._queue[sequence] = delta
             self.entries.append(delta.entry)
             self._start()
@@ -128,6 +126,16 @@ class Journal:
         """Edits not yet on disk."""
         return len(self._queue)
 
+    @property
+    def trouble(self) -> str:
+        """Why pending edits are not on disk, in words."""
+        return why(self.error) if self.error else "the disk is slow"
+
+    def unsaved(self) -> list[Delta]:
+        """Edits not yet on disk, in order."""
+        with self._changed:
+            return list(self._queue.values())
+
     def flush(self, timeout: float = 10.0) -> bool:
         """Wait until every edit is on disk; false if `timeout` seconds were too short or `error` says why not."""
         with self._changed:
@@ -139,13 +147,22 @@ class Journal:
         """Write what is pending and let others write; raises `ProjectError` and stays open if that fails."""
         if not self.flush():
             raise ProjectError(
-                f"{self.pending} edits could not be written to {self.path}: {self.error or 'the disk is too slow'}; "
-                "make room or mend the disk, then try again"
+                f"{self.pending} edits could not be written to {self.path}: {self.trouble}; make room or "
+                "mend the disk, then try again"
             )
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Let others write, and forget edits that are not on disk; they must be safe elsewhere."""
         with self._changed:
-            if self._descriptor >= 0:
-                os.close(self._descriptor)
-                self._descriptor = -1
+            if self._thread is None:
+                self._queue.clear()
+                self._let_go()
+
+    def _let_go(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
     def _start(self) -> None:
         """Start the writer thread if there is something to write; it ends by itself when all is written."""
@@ -176,6 +193,11 @@ class Journal:
         """Write and sync; after a failure all of it is written again at the same place."""
         with self._changed:
             self._open()
+            try:
+                need_same_file(self._descriptor, self.path)
+            except OSError:
+                self._let_go()
+                raise
         records = [frame(encode(delta)) for delta in batch]
         write_at(self._descriptor, b"".join(records), self._end)
         os.fsync(self._descriptor)
@@ -184,25 +206,29 @@ class Journal:
             for delta, record, start in zip(batch, records, starts, strict=False):
                 sequence = delta.entry.sequence
                 self._places[sequence] = (start, len(record))
-                self._remember(sequence, delta)
+                self._recent.add(sequence, delta)
                 del self._queue[sequence]
             self._end += sum(map(len, records))
 
     def _open(self) -> bool:
         if self._descriptor >= 0:
             return False
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+        known = self._end + self.torn
+        if not known:
+            self._made[-1].stat()
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.path, os.O_RDWR | (0 if known else os.O_CREAT), 0o666)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            grown = os.fstat(descriptor).st_size != self._end + self.torn
+            grown = os.fstat(descriptor).st_size != known
             if grown and self._queue:
                 raise OSError(errno.ESTALE, "somebody else has changed the journal meanwhile", str(self.path))
             if grown:
                 self._load()
             if self.torn:
                 self._set_aside(descriptor)
-            fsync(self.path.parent)
+            for folder in self._made:
+                fsync(folder)
         except BaseException:
             os.close(descriptor)
             raise
@@ -242,30 +268,25 @@ class Journal:
                 self.entries.append(entry)
                 self._places[entry.sequence] = (found.offset, found.length)
                 self._end = found.offset + found.length
-        if gap:
-            self.torn = gap[1]
+        self.torn = gap[1] if gap else 0
 
     def _read_file(self, sequence: int, place: tuple[int, int] | None) -> Delta:
         if place is None:
             raise ProjectError(f"{self.path} has no readable edit {sequence}")
-        with self.path.open("rb") as stream:
-            payload = read_frame(stream, place[0], sum(place))
+        try:
+            with self.path.open("rb") as stream:
+                payload = read_frame(stream, place[0], sum(place))
+        except OSError as error:
+            raise ProjectError(f"{self.path} cannot be read: {why(error)}") from error
         if payload is None:
             raise ProjectError(f"{self.path} has become unreadable at edit {sequence}; check the disk")
         try:
-            return decode(payload)
+            delta = decode(payload)
         except ValueError as error:
             raise ProjectError(f"{self.path}: {error}") from error
-
-    def _remember(self, sequence: int, delta: Delta) -> None:
-        """Keep recent edits in memory, the newest `CACHE_BYTES` of them."""
         with self._changed:
-            if sequence in self._recent:
-                return
-            self._recent[sequence] = delta
-            self._recent_bytes += delta.nbytes
-            while self._recent_bytes > CACHE_BYTES:
-                self._recent_bytes -= self._recent.popitem(last=False)[1].nbytes
+            self._recent.add(sequence, delta)
+        return delta
 
 
 def _entry(payload: bytes | None, before: list[Entry]) -> Entry | None:

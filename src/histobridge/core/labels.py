@@ -183,15 +183,15 @@ class LabelStore:
             self._histories = _histories(self.journal.entries)
             self._total = None
 
-    def append(self, delta: Delta) -> int:
-        """Take one edit, whose old values are what is stored now; returns its sequence number at once.
+    def append(self, delta: Delta, time: float = 0.0) -> int:
+        """Take one edit, of `time` or now, whose old values are what is stored now; returns its number at once.
 
         Raises `LockedError` in a read-only store.
         """
         self.begin()
         if self._total is not None:
             self._total += int(np.count_nonzero(delta.new[1])) - int(np.count_nonzero(delta.old[1]))
-        sequence = self.journal.append(delta)
+        sequence = self.journal.append(delta, time)
         self.history(delta.entry.tile).add(self.journal.entries[-1])
         return sequence
 
@@ -209,7 +209,7 @@ class LabelStore:
         with self._snapshotting:
             if not self.journal.flush():
                 raise ProjectError(
-                    f"{self.journal.path} cannot be written ({self.journal.error}); edits stay in memory"
+                    f"{self.journal.path} cannot be written: {self.journal.trouble}; edits stay in memory"
                 )
             before, generations = self._snapshot, self._generations
             edits = [entry for entry in self.journal.since(before.sequence) if entry.pixels]
@@ -236,8 +236,7 @@ class LabelStore:
 
     def close(self) -> None:
         """Write everything and let others edit; raises `ProjectError` and stays open if edits cannot be written."""
-        if self.writable and self.journal.begun:
-            self.journal.flush()
+        if self.writable and self.journal.begun and self.journal.flush():
             # Without room for a snapshot the edits are still all in the journal.
             with suppress(OSError, ProjectError):
                 self.snapshot()

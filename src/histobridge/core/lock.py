@@ -5,6 +5,7 @@ import getpass
 import os
 import socket
 import time
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -52,9 +53,14 @@ class LockHolder(Config):
         return f"{self.user} on {self.host} ({self.program}, process {self.pid}) since {since}"
 
     @property
+    def elsewhere(self) -> bool:
+        """Whether it holds the lock on another machine, where nobody here can see if it still runs."""
+        return self.host != socket.gethostname()
+
+    @property
     def stale(self) -> bool:
         """Whether the holding process is known to be gone; on another machine this cannot be known."""
-        return self.host == socket.gethostname() and not process_alive(self.pid, self.pid_started)
+        return not self.elsewhere and not process_alive(self.pid, self.pid_started)
 
 
 class EditLock:
@@ -77,6 +83,11 @@ class EditLock:
     def held(self) -> bool:
         """Whether this object took the lock and did not give it back."""
         return self._mine is not None
+
+    @property
+    def taken_over(self) -> bool:
+        """Whether this object took the lock and somebody else has it now."""
+        return self._mine is not None and self.path.exists() and self.holder() != self._mine
 
     def holder(self) -> LockHolder | None:
         """Who holds the lock now, stale or not; none if it is free."""
@@ -147,7 +158,11 @@ class EditLock:
                 self.path.unlink()
 
     def release(self) -> None:
-        """Give the lock back; does nothing if not held, or if somebody took it over."""
-        if self._mine is not None and self.path.exists():
-            self._clear(self._mine)
+        """Give the lock back; does nothing if not held, if somebody took it over, or if the disk cannot be written.
+
+        On such a disk the file stays, but nobody is kept out: its holder is known to be gone with this process.
+        """
+        with suppress(OSError):
+            if self._mine is not None and self.path.exists():
+                self._clear(self._mine)
         self._mine = None

@@ -18,6 +18,7 @@ from histobridge.core.proposals import open_proposal
 from histobridge.core.states import IGNORED
 from histobridge.core.tiles import Tile
 from histobridge.layers import Canvas
+from histobridge.widgets.kept_stores import KeptStores
 from histobridge.widgets.open_image import show_on_canvas
 
 
@@ -47,10 +48,12 @@ class Desk:
     Parameters
     ----------
     canvas : Canvas
+    kept : KeptStores, optional
+        Takes labels that cannot be written when another image is opened.
     """
 
-    def __init__(self, canvas: Canvas):
-        self._canvas = canvas
+    def __init__(self, canvas: Canvas, kept: KeptStores | None = None):
+        self._canvas, self._kept = canvas, kept or KeptStores()
         self._store: LabelStore | None = None
         self._project: Project | None = None
         self._proposed: Any = None
@@ -74,8 +77,11 @@ class Desk:
         self.commit()
         record = project.image(place.image)
         if self._store is None or self._project is not project or _other_labels(self.place, place):
-            self.close()
-            self._store = answers(project, place.image) if place.check else project.labels(place.image)
+            opened = answers(project, place.image) if place.check else project.labels(place.image)
+            if self._store is not None:
+                self._kept.put_away(self._store)
+            self._forget()
+            self._store = self._kept.newest(opened)
         run_id = proposal_shown(project, record, place.tile.id, place.check)
         if self._proposed_by != (run_id, place.image):
             self._proposed = open_proposal(project, run_id, place.image) if run_id else None
@@ -240,12 +246,10 @@ class Desk:
         if self.edit is not None and self.editable:
             self.edit.flush()
 
-    def trouble(self) -> str:
-        """Say why edits are not on disk; empty if they are, or soon will be."""
-        if self.edit is None or not self.edit.store.journal.error:
-            return self.strange
-        why = self.edit.store.journal.error
-        return f"Your corrections cannot be written: {why}. They are kept in memory; make room on the disk."
+    @property
+    def store(self) -> LabelStore | None:
+        """Labels of the open image."""
+        return self._store
 
     def reviewed(self) -> float:
         """Share of the open image that was reviewed, 0 to 1; a blind check does not show."""
@@ -258,6 +262,9 @@ class Desk:
         self.commit()
         if self._store is not None:
             self._store.close()
+        self._forget()
+
+    def _forget(self) -> None:
         self._store = self._project = self.place = self.edit = self._proposed = None
         self._proposed_by = ("", "")
 

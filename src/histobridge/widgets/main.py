@@ -10,12 +10,15 @@ from qtpy.QtWidgets import QFrame, QMessageBox, QScrollArea, QVBoxLayout, QWidge
 from histobridge.core.errors import HistoBridgeError
 from histobridge.core.project import Project
 from histobridge.layers import Canvas
+from histobridge.standpoint import Standpoint
 from histobridge.widgets.compare_bar import CompareBar
+from histobridge.widgets.disk_banner import DiskBanner
 from histobridge.widgets.flip_key import FlipKey
 from histobridge.widgets.followups import FollowUps
 from histobridge.widgets.job_panel import JobsPanel, Shelf
 from histobridge.widgets.kept_forms import KeptForms
 from histobridge.widgets.key_table import KeyTable
+from histobridge.widgets.last_view import LastView
 from histobridge.widgets.page import Page, line
 from histobridge.widgets.project_bar import ProjectBar, StepBar
 from histobridge.widgets.session import Session, words
@@ -59,6 +62,8 @@ class HistoBridge(QWidget):
         self.scroll.setWidgetResizable(True)
         self.scroll.setFrameShape(QFrame.Shape.NoFrame)
         self.scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.disk_banner = DiskBanner(session)
+        self.last_view = LastView(session, Standpoint(napari_viewer, self.canvas))
         self.jobs = JobsPanel(session)
         self.follow_ups = FollowUps(session)
         self.docks = SideDocks(self, napari_viewer, session, self.jobs)
@@ -68,7 +73,7 @@ class HistoBridge(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        for widget in (self.project_bar, self.step_bar, line()):
+        for widget in (self.project_bar, self.disk_banner, self.step_bar, line()):
             layout.addWidget(widget)
         layout.addWidget(self.scroll, 1)
         layout.addWidget(line())
@@ -79,9 +84,11 @@ class HistoBridge(QWidget):
         self.project_bar.create_asked.connect(self.create_project)
         self.project_bar.open_asked.connect(self.open_project)
         self.project_bar.sample_asked.connect(self.create_sample)
+        self.project_bar.bring_back_asked.connect(self.disk_banner.ask_file)
         session.project_changed.connect(self._project_changed)
         self._timer = QTimer(self)
-        self._timer.timeout.connect(session.poll)
+        for look in (session.poll, self.project_bar.watch_lock, self.disk_banner.refresh, self.last_view.look):
+            self._timer.timeout.connect(look)
         self._timer.start(POLL_MS)
         self.destroyed.connect(lambda *_: session.close())
 
@@ -175,9 +182,9 @@ class HistoBridge(QWidget):
         return super().event(event)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """Ask before the user closes napari while jobs run."""
+        """Ask before the user closes napari while jobs run or edits are not saved."""
         closing = watched is self._main_window and event is not None and event.type() == QEvent.Type.Close
-        if closing and event.spontaneous() and self.session.running() and not self._may_close():
+        if closing and event.spontaneous() and not (self.disk_banner.may_close() and self._may_close()):
             event.ignore()
             return True
         return super().eventFilter(watched, event)
@@ -185,6 +192,8 @@ class HistoBridge(QWidget):
     def _may_close(self) -> bool:
         """Ask whether jobs go on without the window."""
         running = self.session.running()
+        if not running:
+            return True
         box = QMessageBox(self)
         box.setWindowTitle("HistoBridge")
         box.setText(f"{len(running)} job(s) are still running. They can go on without napari.")

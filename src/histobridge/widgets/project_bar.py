@@ -5,7 +5,7 @@ from pathlib import Path
 
 from qtpy.QtCore import QUrl, Signal
 from qtpy.QtGui import QDesktopServices
-from qtpy.QtWidgets import QFileDialog, QGridLayout, QMenu, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QGridLayout, QMenu, QMessageBox, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from histobridge.widgets.page import CHOSEN_STYLE, ERROR_STYLE, WARNING_STYLE, Note, button
 from histobridge.widgets.session import Session
@@ -20,6 +20,7 @@ class ProjectBar(QWidget):
     create_asked = Signal(object)
     open_asked = Signal(object)
     sample_asked = Signal(object)
+    bring_back_asked = Signal()
 
     def __init__(self, session: Session):
         super().__init__()
@@ -33,7 +34,8 @@ class ProjectBar(QWidget):
         self.menu.aboutToShow.connect(self.fill_menu)
         self.button.setMenu(self.menu)
         self.read_only = Note(style=WARNING_STYLE)
-        self.retry = button("Try to edit again", session.take_lock, "Ask for the edit lock again")
+        self.retry = button("Take over", self._take_over, "Edit this project in this window")
+        self._gone = True
         self.trouble = Note(style=ERROR_STYLE)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 4, 8, 0)
@@ -48,9 +50,35 @@ class ProjectBar(QWidget):
         project = self._session.project
         self.button.setText(f"{project.name} ▾" if project else "No project open ▾")
         why = self._session.read_only
-        self.read_only.say(f"Read-only. {why}" if why else "")
-        self.retry.setVisible(bool(why))
+        self.read_only.say(f"Read-only: {why}." if why else "")
+        self.retry.hide()
         self.trouble.say("")
+        self.watch_lock()
+
+    def watch_lock(self) -> None:
+        """Offer to take over when the other window is gone, or may be; notice when this one was taken over.
+
+        The window's timer calls this.
+        """
+        project = self._session.project
+        if project is None:
+            return
+        if self._session.editable and project.lock.taken_over:
+            self._session.take_lock()
+        if self._session.read_only:
+            holder = project.lock.holder()
+            self._gone = holder is None or holder.stale
+            if self._gone:
+                self.read_only.say("Read-only: it was open elsewhere when you opened it. Nobody edits it now.")
+            self.retry.setText("Take over" if self._gone else "Take over…")
+            self.retry.setVisible(holder is None or holder.stale or holder.elsewhere)
+
+    def _take_over(self) -> None:
+        """Become the editor; asks first where the other may still be at it."""
+        self.watch_lock()
+        question = "Whether it is still open on the other machine cannot be seen from here. Edit it here all the same?"
+        if self._gone or QMessageBox.question(self, "HistoBridge", question) == QMessageBox.StandardButton.Yes:
+            self._session.take_lock(take_over=not self._gone)
 
     def fill_menu(self) -> None:
         """Rebuild the menu; recent projects change."""
@@ -64,6 +92,8 @@ class ProjectBar(QWidget):
         project = self._session.project
         self.menu.addSeparator()
         folder = self.menu.addAction("Show folder", self._show_folder)
+        back = self.menu.addAction("Bring saved edits back…", self.bring_back_asked.emit)
+        back.setEnabled(self._session.editable)
         close = self.menu.addAction("Close project", self._session.close_project)
         folder.setEnabled(project is not None)
         close.setEnabled(project is not None)

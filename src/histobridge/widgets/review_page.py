@@ -36,11 +36,12 @@ class ReviewPage(Page):
     sentence = "Correct the labels. Every stroke is saved at once. Press ? for the keys."
 
     def build(self) -> None:
-        self.desk = Desk(self.canvas)
+        self.desk = Desk(self.canvas, self.session.unsaved.kept)
         self.queue = QueueBox(self.session)
         self.queue.by_queue.clicked.connect(lambda _: self._describe())
         self._unread = ""
         self.session.closers.append(self.desk.close)
+        self.session.unsaved.watch(lambda: self.desk.store)
         self.session.flushers.append(self.desk.flush)
         self._commit_soon = QTimer(self)
         self._commit_soon.setSingleShot(True)
@@ -264,7 +265,7 @@ class ReviewPage(Page):
         self.undo_button.setEnabled(opened and self.desk.editable and edit.can_undo)
         self.redo_button.setEnabled(opened and self.desk.editable and edit.can_redo)
         self.chip.setVisible(opened)
-        self.trouble.say(self.desk.trouble() or self._unread)
+        self.trouble.say(self.desk.strange or self._unread)
         self.queue.describe(place if opened else None)
         self.overview.refresh()
         if not opened:

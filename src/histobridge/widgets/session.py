@@ -4,33 +4,24 @@ import itertools
 import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal, Slot
 
 from histobridge.core.config import Config
-from histobridge.core.errors import HistoBridgeError, LockedError
+from histobridge.core.errors import HistoBridgeError, LockedError, ProjectError
 from histobridge.core.project import Project
 from histobridge.core.runs import Run, RunState
+from histobridge.widgets.followed import NEVER as NEVER
+from histobridge.widgets.followed import Followed as Followed
+from histobridge.widgets.followed import words as words
+from histobridge.widgets.kept_stores import UnsavedEdits
 from histobridge.widgets.remembered import Remembered
 
 if TYPE_CHECKING:
     from histobridge.engine.client import Engine
-
-NEVER = -1
-
-
-@dataclass(slots=True)
-class Followed:
-    """A run and what was last read of it."""
-
-    run: Run
-    verb: str
-    state: RunState
-    stamp: int
-    config: dict[str, Any]
 
 
 class Session(QObject):
@@ -62,6 +53,8 @@ class Session(QObject):
         super().__init__()
         self.project: Project | None = None
         self.read_only = ""
+        self.unreachable = ""
+        self.unsaved = UnsavedEdits()
         self.remembered = Remembered()
         self.followed: dict[str, Followed] = {}
         self.closers: list[Callable[[], object]] = []
@@ -80,20 +73,29 @@ class Session(QObject):
     def open(self, project: Project) -> None:
         """Make `project` the open one and take its edit lock, or go read-only if somebody else has it."""
         self.close_project()
+        if self.project is not None:  # its edits can be written nowhere now
+            return
         self.project = project
         self.remembered.opened(project.path)
         self.take_lock()
 
-    def take_lock(self) -> None:
-        """Try to become the editor of the open project."""
+    def take_lock(self, *, take_over: bool = False) -> None:
+        """Try to become the editor of the open project, with `take_over` even if somebody may still be it."""
         if self.project is None:
             return
-        self.project.lock.program = "napari window"
+        lock = self.project.lock
+        lock.program = "napari window"
         try:
-            self.project.lock.acquire()
+            self.put_labels_away()  # as they are opened again, they can be edited or not
+            if lock.taken_over:
+                lock.release()
+            lock.acquire(take_over=take_over)
             self.read_only = ""
         except LockedError as error:
-            self.read_only = str(error)
+            holder = lock.holder()
+            self.read_only = f"this project is open elsewhere, by {holder}" if holder else str(error)
+        except (OSError, ProjectError) as error:
+            self.read_only = f"{self.project.path} cannot be written: {words(error)}"
         self._manifest_stamp = self._stamp(self.project.path / "project.json")
         self.project.refresh()
         self.followed = {}
@@ -126,15 +128,23 @@ class Session(QObject):
         if self.project is None:
             return False
         try:
-            for close in self.closers:
-                close()
-        except HistoBridgeError as error:
-            if not self._closed:  # the edits live on in memory as long as the project stays open
+            self.put_labels_away()
+        except (HistoBridgeError, OSError) as error:
+            if not self._closed and self.unsaved.count():  # they live on in memory as long as the project stays open
                 self.trouble.emit(words(error))
                 return False
+            self.unsaved.rescue(self.project.path)
+            with suppress(HistoBridgeError, OSError):
+                self.put_labels_away()
         self.project.lock.release()
         self.project, self.read_only, self.followed = None, "", {}
         return True
+
+    def put_labels_away(self) -> None:
+        """Close all labels that pages have open; raises `ProjectError` if their edits cannot be written."""
+        for close in self.closers:
+            close()
+        self.unsaved.kept.close()
 
     @property
     def editable(self) -> bool:
@@ -200,6 +210,17 @@ class Session(QObject):
 
     def poll(self, *, first: bool = False) -> None:
         """Read what changed on disk since the last look; the window does this four times a second."""
+        try:
+            self._read_changes(first)
+            told = ""
+        except (OSError, ProjectError) as error:  # the disk may come back
+            lost = isinstance(error, OSError) or self.project is None or not self.project.path.exists()
+            told = "The folder of this project cannot be read now; HistoBridge keeps looking." if lost else words(error)
+        if told != self.unreachable:
+            self.unreachable = told
+            self.trouble.emit(told)
+
+    def _read_changes(self, first: bool) -> None:
         if self.project is None:
             return
         manifest = self._stamp(self.project.path / "project.json")
@@ -277,12 +298,3 @@ class Session(QObject):
             return path.stat().st_mtime_ns
         except FileNotFoundError:
             return 0
-
-
-def words(error: BaseException) -> str:
-    """Say in one line what went wrong."""
-    from pydantic import ValidationError
-
-    if isinstance(error, ValidationError):
-        return "; ".join(problem["msg"].removeprefix("Value error, ") for problem in error.errors())
-    return str(error) if isinstance(error, HistoBridgeError) else f"{type(error).__name__}: {error}"

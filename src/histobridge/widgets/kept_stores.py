@@ -1,0 +1,134 @@
+"""Labels whose edits cannot be written: kept in memory, tried again, saved elsewhere if the user wants."""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from platformdirs import user_state_path
+
+from histobridge.core.errors import InputError, ProjectError
+from histobridge.core.labels import LabelStore
+from histobridge.core.project import Project
+from histobridge.core.unsaved import ENDING, bring_back, read_unsaved, save_elsewhere
+
+PATIENCE_S = 3.0
+"""So long an edit may take to reach the disk before the user is told."""
+
+
+def rescue_folder() -> Path:
+    """Folder of the user's own where edits go that had to be left behind."""
+    return user_state_path("histobridge") / "unsaved"
+
+
+class KeptStores:
+    """Stores with edits that are not on disk though their image was put away."""
+
+    def __init__(self) -> None:
+        self.stores: list[LabelStore] = []
+
+    def put_away(self, store: LabelStore) -> None:
+        """Close a store, or keep it if its edits cannot be written now."""
+        try:
+            store.close()
+        except ProjectError:
+            self.stores.append(store)
+
+    def newest(self, store: LabelStore) -> LabelStore:
+        """Return the kept store of the same labels, which has more edits than the disk; else `store` itself."""
+        for kept in self.stores:
+            if kept.folder == store.folder:
+                self.stores.remove(kept)
+                return kept
+        return store
+
+    def tidy(self) -> None:
+        """Let go of stores whose edits have reached the disk by now."""
+        for store in [store for store in self.stores if not store.journal.pending]:
+            self.stores.remove(store)
+            self.put_away(store)
+
+    def close(self) -> None:
+        """Close all stores; raises `ProjectError` if edits still cannot be written."""
+        for store in list(self.stores):
+            store.close()
+            self.stores.remove(store)
+
+
+class UnsavedEdits:
+    """All edits of the open project that are not on disk; holds no Qt object, so that it works while a window dies."""
+
+    def __init__(self) -> None:
+        self.kept = KeptStores()
+        self._sources: list[Callable[[], LabelStore | None]] = []
+        self._elsewhere: dict[Path, int] = {}
+
+    def watch(self, source: Callable[[], LabelStore | None]) -> None:
+        """Count the edits of the store that `source` returns, if it has one open."""
+        self._sources.append(source)
+
+    @property
+    def stores(self) -> list[LabelStore]:
+        """Stores with edits that are not on disk."""
+        opened = [store for source in self._sources if (store := source()) is not None]
+        return [store for store in (*opened, *self.kept.stores) if store.journal.pending]
+
+    def count(self) -> int:
+        """Edits that are neither in the project nor in a file elsewhere."""
+        return sum(
+            delta.entry.sequence > self._elsewhere.get(store.folder, 0)
+            for store in self.stores
+            for delta in store.journal.unsaved()
+        )
+
+    def trouble(self) -> str:
+        """Why edits are not in the project; empty if they are, or soon will be."""
+        for store in self.stores:
+            waiting = store.journal.unsaved()
+            if store.journal.error or (waiting and time.time() - waiting[0].entry.time > PATIENCE_S):
+                return store.journal.trouble
+        return ""
+
+    def retry(self) -> None:
+        """Try again to write, without waiting for it."""
+        for store in self.stores:
+            store.journal.flush(timeout=0.0)
+        self.kept.tidy()
+
+    def save_elsewhere(self, project: Path, folder: Path) -> list[Path]:
+        """Write them to files in `folder`, see `core.unsaved`; raises `OSError` if that cannot be done either."""
+        files = []
+        for store in self.stores:
+            last = store.journal.last
+            if (file := save_elsewhere(store, project, folder)) is not None:
+                files.append(file)
+                self._elsewhere[store.folder] = last
+        return files
+
+    def rescue(self, project: Path) -> None:
+        """Leave what cannot be written in the user's own folder, where the next start finds it, and let go of it."""
+        with suppress(OSError):
+            if self.count():
+                self.save_elsewhere(project, rescue_folder())
+            for store in self.stores:
+                store.journal.abandon()
+
+
+def rescued(project: Project) -> list[Path]:
+    """Files of edits of a project that were left in the user's own folder, oldest first."""
+    found = []
+    for path in sorted(rescue_folder().glob(f"*{ENDING}"), key=lambda path: path.stat().st_mtime):
+        with suppress(InputError):
+            if read_unsaved(path).project == project.path:
+                found.append(path)
+    return found
+
+
+def bring_all_back(project: Project, paths: list[Path]) -> int:
+    """Bring the edits of files back, and remove those files that lay in the user's own folder."""
+    count = 0
+    for path in paths:
+        count += bring_back(project, path)
+        if path.parent == rescue_folder():
+            path.unlink()
+    return count

@@ -1,0 +1,181 @@
+"""A disk that cannot be written, two windows on one project, and the way back to the last place."""
+
+import errno
+import os
+
+import pytest
+from qtpy.QtWidgets import QFileDialog
+
+from histobridge.core.project import Project
+from histobridge.widgets.kept_stores import rescue_folder
+from histobridge.widgets.main import HistoBridge
+
+
+@pytest.fixture
+def full():
+    """A disk that is full until it is told otherwise."""
+    broken = pytest.MonkeyPatch()
+
+    def no_space(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    broken.setattr(os, "pwrite", no_space)
+    yield broken
+    broken.undo()
+
+
+def paint(window, row, value=2):
+    window.canvas.painted()[row] = value
+    window.page("review").desk.commit()
+
+
+def stored(sample, image):
+    record = sample.image(image)
+    return sample.labels(image).read(tuple(slice(0, side) for side in record.shape))[0]
+
+
+def wait_for_trouble(window, qtbot):
+    def shown():
+        window.disk_banner.refresh()
+        return not window.disk_banner.isHidden()
+
+    qtbot.waitUntil(shown)
+
+
+def test_a_full_disk_is_told_on_every_page_with_a_way_out_and_nothing_is_lost(make_window, sample, full, qtbot):
+    _, window = make_window(sample)
+    window.go("review", domain="target")
+    banner, first, second = window.disk_banner, *(record.id for record in sample.images("target"))
+    assert banner.isHidden()
+    paint(window, 3)
+    paint(window, 5)
+    wait_for_trouble(window, qtbot)
+    assert "2 edits are not saved in the project: the disk is full." in banner.note.text()
+    window.go("images")
+    assert not banner.isHidden()
+    window.go("review", domain="target", image=second)
+    page = window.page("review")
+    page.open_domain("target", second)
+    assert page.desk.place.image == second, "another image can be opened all the same"
+    paint(window, 7)
+    wait_for_trouble(window, qtbot)
+    assert "3 edits are" in banner.note.text()
+    page.open_domain("target", first)
+    assert (window.canvas.painted()[[3, 5]] == 2).all(), "what is not on disk is still there"
+    window.session.close_project()
+    assert window.session.project is not None
+    assert "could not be written" in window.project_bar.trouble.text()
+
+    full.undo()
+    banner.retry_button.click()
+
+    def written():
+        window.disk_banner.refresh()
+        return banner.isHidden()
+
+    qtbot.waitUntil(written)
+    assert (stored(sample, first)[[3, 5]] == 2).all()
+    assert (stored(sample, second)[7] == 2).all()
+    window.session.close_project()
+    assert window.session.project is None
+
+
+def test_edits_saved_elsewhere_let_the_window_close_and_come_back(
+    make_window, sample, engine, full, qtbot, monkeypatch, tmp_path
+):
+    viewer, window = make_window(sample)
+    window.go("review", domain="target")
+    image = sample.images("target")[0].id
+    paint(window, 3)
+    wait_for_trouble(window, qtbot)
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "stick"))
+    window.disk_banner.elsewhere_button.click()
+    (file,) = (tmp_path / "stick").iterdir()
+    assert "1 edit is not saved" in window.disk_banner.note.text()
+    assert str(tmp_path / "stick") in window.disk_banner.note.text()
+    assert window.disk_banner.may_close()
+    paint(window, 5)
+    window.session.close()
+    (kept,) = rescue_folder().iterdir()
+    assert not stored(sample, image)[[3, 5]].any()
+    full.undo()
+
+    again = HistoBridge(viewer, engine)
+    again.open_project(sample.path)
+    assert "its newest edits are kept in a file" in again.disk_banner.waiting.text()
+    again.disk_banner.back_button.click()
+    assert (stored(sample, image)[[3, 5]] == 2).all()
+    assert not kept.exists()
+    assert again.disk_banner.isHidden()
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(file), ""))
+    again.project_bar.bring_back_asked.emit()
+    assert file.exists()
+    assert again.project_bar.trouble.text() == ""
+    again.session.close()
+
+
+def test_a_folder_that_cannot_be_reached_is_told_once_and_comes_back(make_window, sample, tmp_path):
+    _, window = make_window(sample)
+    told = []
+    window.session.trouble.connect(told.append)
+    sample.path.rename(tmp_path / "unplugged")
+    window.session.poll()
+    window.session.poll()
+    assert len(told) == 1
+    assert "cannot be read now" in told[0]
+    (tmp_path / "unplugged").rename(sample.path)
+    window.session.poll()
+    assert told[1:] == [""]
+    assert window.session.editable
+
+
+def test_a_second_window_looks_on_and_takes_over_when_the_first_is_gone(make_window, sample, engine):
+    viewer, first = make_window(sample)
+    second = HistoBridge(viewer, engine)
+    second.open_project(sample.path)
+    second.go("review", domain="target")
+    bar = second.project_bar
+    assert not second.session.editable
+    assert "Read-only: this project is open elsewhere, by" in bar.read_only.text()
+    assert "since" in bar.read_only.text()
+    assert bar.retry.isHidden()
+    assert not second.page("review").desk.editable
+    first.go("review", domain="target")
+    paint(first, 3)
+    first.session.close_project()
+    bar.watch_lock()
+    assert "Nobody edits it now" in bar.read_only.text()
+    assert not bar.retry.isHidden()
+    bar.retry.click()
+    assert second.session.editable
+    assert second.page("review").desk.editable
+    assert bar.read_only.text() == ""
+    assert second.canvas.painted()[3].all(), "what the first has painted meanwhile"
+    Project.open(sample.path).lock.acquire(take_over=True)
+    bar.watch_lock()
+    assert not second.session.editable, "somebody took it by force"
+    second.session.close()
+
+
+def test_reopening_leads_to_the_same_tile_zoom_class_and_brush(make_window, sample, engine):
+    viewer, window = make_window(sample)
+    window.go("review", domain="target")
+    page, image = window.page("review"), sample.images("target")[1].id
+    page.open_domain("target", image)
+    viewer.scene.camera.center, viewer.scene.camera.zoom = (2.5, 3.5), 17.0
+    window.canvas.labels.brush_size = 28
+    page.choose_class(2)
+    window.last_view.look()
+    window.last_view.look()
+    window.session.close()
+    again = HistoBridge(viewer, engine)
+    again.open_project(sample.path)
+    assert again.step_bar.current == "review"
+    assert again.page("review").desk.place.image == image
+    assert viewer.scene.camera.zoom == pytest.approx(17.0)
+    assert tuple(viewer.scene.camera.center)[-2:] == pytest.approx((2.5, 3.5))
+    assert again.canvas.labels.brush_size == 28
+    assert again.canvas.labels.selected_label == 2
+    again.page("review").step(-1)
+    assert viewer.scene.camera.zoom != pytest.approx(17.0), "only the first tile is shown as it was left"
+    again.session.close()
