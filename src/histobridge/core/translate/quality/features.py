@@ -18,7 +18,9 @@ Describe: TypeAlias = Callable[[Sequence[Image]], Features]
 WINDOW_PX = 64
 SMALLEST_PX = 16
 SCALES_PX = (1.0, 2.0, 4.0)
-SMALLEST_SPREAD = 1e-3
+SMALLEST_SPREAD = 0.2
+"""A tenth of the range of grey values, a fifth of an energy: features that vary less do not count for more."""
+SMALLEST_ENERGY = 1e-2
 
 
 def windows(images: Sequence[Image]) -> list[Image]:
@@ -43,7 +45,7 @@ def filter_features(images: Sequence[Image]) -> Features:
     Returns
     -------
     array, (n, 17) float64
-        Of each window five grey quantiles, and mean and spread of edges and of blobs at each scale.
+        Of each window five grey quantiles, and the logarithm of mean and spread of edges and of blobs at each scale.
     """
     from scipy import ndimage
 
@@ -59,7 +61,8 @@ def filter_features(images: Sequence[Image]) -> Features:
         for part in _parts(image):
             row = list(np.quantile(image[part], (0.05, 0.25, 0.5, 0.75, 0.95)))
             for edges, blobs in responses:
-                row += [edges[part].mean(), edges[part].std(), np.abs(blobs[part]).mean(), blobs[part].std()]
+                energies = edges[part].mean(), edges[part].std(), np.abs(blobs[part]).mean(), blobs[part].std()
+                row += [np.log(SMALLEST_ENERGY + energy) for energy in energies]
             rows.append(row)
     return np.array(rows, np.float64)
 
@@ -102,10 +105,11 @@ def segmenter_features(segmenter: "Segmenter") -> Describe:
     return describe
 
 
-def standardised(real: Features, *others: Features) -> list[Features]:
-    """Shift and scale features so that those of real images have mean 0 and spread 1 in each column.
+def standardised(reference: Features, *sets: Features) -> list[Features]:
+    """Shift and scale features so that those of a reference have mean 0 and spread 1 in each column.
 
-    Distances do not depend on the units of single features then, and can be compared between projects.
+    Distances do not depend on the units of single features then. The reference should hold both what is wished for and
+    where one starts from: spread within one domain alone makes the smallest difference from it immense.
     """
-    mean, spread = real.mean(axis=0), np.maximum(real.std(axis=0), SMALLEST_SPREAD)
-    return [(features - mean) / spread for features in (real, *others)]
+    mean, spread = reference.mean(axis=0), np.maximum(reference.std(axis=0), SMALLEST_SPREAD)
+    return [(features - mean) / spread for features in sets]

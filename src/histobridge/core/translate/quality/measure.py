@@ -11,7 +11,7 @@ from histobridge.core.translate.base import Image, Look, Translator
 from histobridge.core.translate.quality.boundary import boundary_displacement
 from histobridge.core.translate.quality.consistency import consistency
 from histobridge.core.translate.quality.cycle import cycle_score, disturbed
-from histobridge.core.translate.quality.features import Describe, filter_features, segmenter_features, standardised
+from histobridge.core.translate.quality.features import Features, filter_features, segmenter_features, standardised
 from histobridge.core.translate.quality.frechet import frechet_distance
 from histobridge.core.translate.quality.grey import grey_distance
 from histobridge.core.translate.quality.hallucination import hallucinated_share, hallucination_map
@@ -68,33 +68,36 @@ class _Way:
     def quality(self) -> WayQuality:
         """Measure everything that needs no labels."""
         bare = [self.panel.instant.translate(shown.image, self.direction, shown.look) for shown in self.start]
+        real = [shown.image for shown in self.goal]
+        of_real, of_bare, of_fakes = (self._features(images) for images in (real, bare, self.fakes))
+        scaled = standardised(np.concatenate([of_real, of_bare]), of_real, of_bare, of_fakes)
         return WayQuality(
             cycle=_cycle(self.start, self.back),
             robust=_cycle(self.start, self.robust),
-            looks=self._looks(self.fakes),
-            instant=self._looks(bare),
+            looks=_looks((real, scaled[0]), (self.fakes, scaled[2])),
+            instant=_looks((real, scaled[0]), (bare, scaled[1])),
         )
 
-    def _looks(self, fakes: Sequence[Image]) -> Looks:
-        real = [shown.image for shown in self.goal]
-        describe: Describe = filter_features
-        seen = [real, list(fakes)]
-        if self.panel.segmenter is not None:
-            describe = segmenter_features(self.panel.segmenter)
-            seen = [[self._for_segmenter(image) for image in images] for images in seen]
-        real_features, fake_features = standardised(*(describe(images) for images in seen))
-        return Looks(
-            kid=kernel_distance(real_features, fake_features),
-            fid=frechet_distance(real_features, fake_features),
-            grey=grey_distance(real, fakes),
-            spectrum=spectrum_distance(real, fakes),
-        )
+    def _features(self, images: Sequence[Image]) -> Features:
+        if self.panel.segmenter is None:
+            return filter_features(images)
+        return segmenter_features(self.panel.segmenter)([self._for_segmenter(image) for image in images])
 
     def _for_segmenter(self, image: Image) -> Image:
         """Bring images to the look that the segmenter knows; those of the target by their polarity and grey values."""
         if self.direction == BACK:
             return image
         return self.panel.instant.translate(image, BACK, self.look)
+
+
+def _looks(real: tuple[Sequence[Image], Features], fake: tuple[Sequence[Image], Features]) -> Looks:
+    """Distances between two sets of images with their features."""
+    return Looks(
+        kid=kernel_distance(real[1], fake[1]),
+        fid=frechet_distance(real[1], fake[1]),
+        grey=grey_distance(real[0], fake[0]),
+        spectrum=spectrum_distance(real[0], fake[0]),
+    )
 
 
 def _cycle(shown: Sequence[Shown], back: Sequence[Image]) -> Cycle:
