@@ -13,7 +13,7 @@ COLUMNS = (("Tile", "Paint"), ("Tools",), ("Look",))
 OF_NAPARI = (("P", "brush"), ("right-drag", "encircle and fill"), ("wheel", "zoom"))
 """What napari itself does on the labels layer, worth knowing here."""
 KEY_STYLE = (
-    "QPushButton { border: 1px solid #8a8f96; border-radius: 3px; padding: 1px 6px; min-width: 46px; }"
+    "QPushButton { border: 1px solid #8a8f96; border-radius: 3px; padding: 1px 6px; }"
     "QPushButton:checked { border: 2px solid #3b9ae8; padding: 0px 5px; }"
 )
 
