@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
+from histobridge.cli.command import main
 from histobridge.core import disk
 from histobridge.core.config import AddImagesConfig
 from histobridge.core.corrections import TileEdit
@@ -78,11 +79,13 @@ def test_without_room_for_a_snapshot_every_edit_is_still_in_the_journal(project,
     with pytest.raises(ProjectError, match="make room"):
         store.snapshot()
     store.close()
+    with pytest.raises(ProjectError, match="make room"):
+        stage_array(project.create_run("add", AddImagesConfig()), project.image("sem"), np.zeros(SHAPE, np.uint8))
     assert (store.folder / "snapshot.json").read_bytes() == before
     assert (LabelStore(store.folder, SHAPE).read(WHOLE)[0][5] == 2).all()
 
 
-def test_edits_saved_elsewhere_come_back_with_their_steps_and_only_once(project, full, tmp_path):
+def test_edits_saved_elsewhere_come_back_with_their_steps_and_only_once(project, full, tmp_path, capsys):
     store = opened(project)
     edit = paint(store, 5, 2)
     edit = paint(store, 6, 1)
@@ -99,7 +102,8 @@ def test_edits_saved_elsewhere_come_back_with_their_steps_and_only_once(project,
 
     survivor = Project.open(killed)
     assert bring_back(survivor, path) == 4
-    assert bring_back(survivor, path) == 0
+    assert main(["bring-back", str(survivor.path), str(path)]) == 0
+    assert "added 0 of 4 edits" in capsys.readouterr().out
     again = LabelStore(survivor.path / "labels" / "target" / "sem", SHAPE, writable=True)
     assert np.array_equal(again.read(WHOLE), wanted)
     edit = TileEdit(again, TILE)

@@ -47,6 +47,7 @@ VERBS: dict[str, Verb] = {
     "effort": Verb("review", "effort", "show and export what reviewing has cost, tile by tile"),
     "agreement": Verb("review", "agreement", "tell how far answers for tiles agree that were shown again"),
     "set": Verb("project", "set_fields", "change what is known of images: pixel size, subject, section"),
+    "bring-back": Verb("unsaved", "restore", "add edits that had to be saved elsewhere to their labels"),
     "status": Verb("project", "status", "show images, labels and runs of a project"),
     "resume": Verb("jobs", "resume", "go on with a run that was stopped or died"),
     "cancel": Verb("jobs", "cancel", "stop a run, wherever it runs"),

@@ -4,6 +4,9 @@ import errno
 import os
 import shutil
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from histobridge.core.errors import ProjectError
 
@@ -48,6 +51,11 @@ def room_for(path: Path, nbytes: int) -> None:
         raise ProjectError(
             f"{path} needs {_size(nbytes + RESERVE)}, the disk has {_size(free)} free; make room, then try again"
         )
+
+
+def pyramid_bytes(shape: tuple[int, int], dtype: Any) -> int:
+    """Bytes of an image (Y, X) of this type with its smaller levels, which add a third; compressed it takes less."""
+    return int(shape[0] * shape[1] * np.dtype(dtype).itemsize * 4 // 3)
 
 
 def need_same_file(descriptor: int, path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from histobridge.core.config import ExportConfig
+from histobridge.core.disk import pyramid_bytes, room_for
 from histobridge.core.errors import InputError, ProjectError
 from histobridge.core.export_maps import png_names, tiff_names, write_png_maps, write_tiff_maps
 from histobridge.core.export_publish import recover, remove, taken
@@ -74,6 +75,8 @@ def export_labels(project: Project, run: Run, config: ExportConfig) -> Job[dict[
             labels = yield from _staged(project, record, scratch, (index, len(records)))
             notes += [*project.labels(record.id).problems(), *_notes(record, labels)]
             image = project.pixels(record.id).levels[0]
+            if "ome-zarr" in config.formats:
+                room_for(out, pyramid_bytes(record.shape, record.dtype))
             item = ExportItem(record, image, project.classes, labels, provenance(project, run, record, labels))
             for position, name in enumerate(config.formats):
                 share = 0.2 + 0.8 * position / len(config.formats)

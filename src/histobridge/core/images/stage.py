@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from histobridge.core.config import Domain
+from histobridge.core.disk import pyramid_bytes, room_for
 from histobridge.core.files import read_json, rename_durably, write_json
 from histobridge.core.images.problem import FileError
 from histobridge.core.images.pyramid import ArrayLike, blocks, write_pyramid
@@ -46,6 +47,8 @@ def stage_array(
     ------
     FileError
         If the image is not 2-D or not 8 or 16 bit, or the labels have another size.
+    ProjectError
+        If the disk has no room for it.
     """
     from histobridge.core.labels import LabelStore
 
@@ -65,6 +68,7 @@ def stage_array(
     incoming.mkdir(parents=True)
     try:
         if not record.reference:
+            room_for(incoming, pyramid_bytes(shape, image.dtype))
             write_pyramid(incoming / "image", image, record.pixel_size_um)
         if classes is not None:
             LabelStore.create(incoming / "labels", shape, classes=classes, state=state)
