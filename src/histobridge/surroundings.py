@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from napari.layers import Labels
     from napari.viewer import Viewer
 
-OPACITY = 0.35
+OPACITY = 0.55
 
 
 class Surroundings:

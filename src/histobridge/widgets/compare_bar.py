@@ -100,7 +100,7 @@ class CompareBar(QWidget):
         if project is None or labels is None:
             return
         made = tuple(labelled_by(self._session, model, place.image) for model in self._models)
-        if self._laid == (place.image, place.tile.id, made) and self._canvas.flip.on:
+        if self._laid == (place.image, place.tile, made) and self._canvas.flip.on:
             return
         try:
             tiles = [read_proposal(project, run, place.image, place.tile.window)[0] for run in made]
@@ -108,7 +108,7 @@ class CompareBar(QWidget):
             self.trouble.say(words(error))
             return
         self._canvas.flip.show(labels, tiles)
-        self._laid = (place.image, place.tile.id, made)
+        self._laid = (place.image, place.tile, made)
 
     def _flipped(self) -> None:
         if self._laid and self._canvas.flip.on:
