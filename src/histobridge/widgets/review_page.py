@@ -78,6 +78,7 @@ class ReviewPage(Page):
         self.contrast = KeptContrast(self.session, self.canvas, self)
         self._make_buttons()
         self._bring_keys(table)
+        self.session.tile_opened.connect(self._laid)
         self.body.addWidget(self.accept_button)
         self.body.addWidget(_spread(self.back_button, self.skip_button, self.next_button))
         self.body.addWidget(self.tools)
@@ -185,12 +186,16 @@ class ReviewPage(Page):
         self.images.setCurrentIndex(self.images.findData(place.image))
         self._reviewed = self.desk.reviewed()
         self.contrast.follow(place.image)
-        self.tools.leave()
-        self.overlays.refresh()
-        self.overlays.draw_outline()
-        self.rules.refresh()
         self._describe()
         self.session.tile_opened.emit(place)
+
+    def _laid(self, place: Place | None) -> None:
+        """Another tile lies on the canvas, or the window of this one was moved."""
+        self.tools.leave()
+        self.overlays.refresh()
+        if place is not None:
+            self.overlays.draw_outline()
+            self.rules.refresh()
 
     def step(self, by: int) -> None:
         """Go to the next or previous tile."""
