@@ -95,6 +95,9 @@ def test_every_key_works_on_the_canvas_and_from_a_button_and_nowhere_else(open_k
     assert page.choice.currentText() == "axon"
 
     button.setFocus()
+    QTest.keyClick(button, Qt.Key.Key_Return)
+    assert done == ["clicked 1"]
+    done.clear()
     QTest.keyPress(button, Qt.Key.Key_H)
     page.line.setFocus()  # what is held ends when the focus goes elsewhere
     assert done == [("hide", True), ("hide", False)]

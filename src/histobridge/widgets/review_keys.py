@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from qtpy.QtCore import QEvent, QObject
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import (
+    QAbstractButton,
     QAbstractSpinBox,
     QApplication,
     QComboBox,
@@ -136,6 +137,8 @@ class ReviewKeys(QObject):
         if not self._page.isVisible() or not self._canvas.has_labels:
             return False
         press, hold = self.pressed_by_key().get(key), self.held_by_key().get(key)
+        if press is None and key == "Enter" and isinstance(watched, QAbstractButton):
+            press = watched.click  # as Space moves the picture
         if press is None and hold is None:
             return False
         event.accept()
