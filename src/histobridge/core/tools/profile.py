@@ -13,8 +13,11 @@ DIRECTIONS = 180
 REACH_PX = 400
 """Length of a ray."""
 
-STEEPEST = 2.0
+STEEPEST = 1.5
 """Largest change of the distance per change of the angle, in units of the distance, along one and the same sheath."""
+
+WALL = 6
+"""Most directions beside a gap that are taken for the cut end of a sheath."""
 
 Floats = NDArray[np.float64]
 
@@ -67,11 +70,20 @@ class Profile:
         area = float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2
         return area / float(ConvexHull(np.stack((y, x), axis=1)).volume)
 
-    def at(self, y: NDArray[np.intp], x: NDArray[np.intp]) -> tuple[Floats, Floats]:
-        """Distance of pixels from the centre, and that of the inner outline in their direction."""
-        down, right = y - self.centre[0], x - self.centre[1]
-        index = np.round(np.arctan2(down, right) * (len(self.start) / (2 * np.pi))).astype(np.intp)
-        return np.hypot(down, right), self.start[index % len(self.start)]
+    @property
+    def halves(self) -> Floats:
+        """Half the thickness in every direction, (K,), calmed and filled in; a neighbour that touches adds little."""
+        from scipy import ndimage
+
+        seen = np.flatnonzero(self.seen)
+        calm = ndimage.median_filter(self.thickness[seen], 9, mode="wrap") / 2
+        known = calm.clip(self.half / 2, 1.5 * self.half)
+        return np.asarray(np.interp(np.arange(len(self.start)), seen, known, period=len(self.start)))
+
+    def direction(self, y: NDArray[np.intp], x: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Index of the direction in which pixels lie."""
+        angle = np.arctan2(y - self.centre[0], x - self.centre[1])
+        return np.round(angle * (len(self.start) / (2 * np.pi))).astype(np.intp) % len(self.start)
 
 
 def look_around(view: View, centre: tuple[int, int]) -> Profile:
@@ -104,8 +116,9 @@ def look_around(view: View, centre: tuple[int, int]) -> Profile:
     beyond = ~sheath & (np.arange(len(step)) > first[:, None])
     last = np.where(beyond.any(axis=1), beyond.argmax(axis=1), len(step))
     start = _without_neighbours(np.where(met, step[first], np.inf).astype(np.float64))
+    thickness = np.where(np.isfinite(start), last - first, np.nan)
+    start = _without_walls(start, thickness)
     seen = np.isfinite(start)
-    thickness = np.where(seen, last - first, np.nan)
     whole = np.interp(angle, angle[seen], start[seen], period=2 * np.pi) if seen.any() else start
     return Profile(centre, np.asarray(whole, np.float64), thickness, ~met & ~inside[:, -1])
 
@@ -126,6 +139,22 @@ def _without_neighbours(start: Floats) -> Floats:
         if len(pieces) < 2 or not behind:
             return start
         start[max(behind, key=lambda piece: float(start[piece].mean()))] = np.inf
+
+
+def _without_walls(start: Floats, thickness: Floats) -> Floats:
+    """Make infinite what is seen beside a gap where rays meet the cut end of the sheath, not its inside.
+
+    They meet the sheath later and have a shorter way through it than the rays farther from the gap.
+    """
+    start = start.copy()
+    for _ in range(WALL):
+        seen = np.isfinite(start)
+        for turn in (1, -1):
+            beside_gap = seen & ~np.roll(seen, turn)
+            later = start > np.roll(start, -3 * turn)
+            thinner = thickness < np.roll(thickness, -3 * turn)
+            start[beside_gap & later & thinner] = np.inf
+    return start
 
 
 def _pieces(start: Floats) -> list[NDArray[np.intp]]:

@@ -15,7 +15,7 @@ from histobridge.core.tools.result import ToolError, ToolResult, View, edited
 SHEATH_REACH_PX = 64
 """How far from a click on a sheath its inside is looked for."""
 
-LEAST_COVERAGE = 0.5
+LEAST_COVERAGE = 0.45
 """Share of the directions in which there must be a sheath; those that lead out of the tile do not count."""
 
 LEAST_SEEN = 0.35
@@ -27,11 +27,17 @@ LEAST_SOLIDITY = 0.7
 WIDEST_GAP = 0.4
 """Largest gap in units of the length of the ring."""
 
+FILLED = 0.25
+"""An axon tells the course of its sheath if it ends no farther from it, in units of the distance from the centre."""
+
 GRID = 240
 """Nodes along a side of the grid on which the path is looked for; larger rings get a coarser one."""
 
-ON_SHEATH, UNKNOWN, EDGE = 0.1, 0.4, 0.2
-"""Cost of a pixel in the middle of the sheath, of an ignored one and of the edge of the tile."""
+ON_SHEATH, ASTRAY, UNKNOWN, EDGE = 0.1, 1.0, 0.4, 0.2
+"""Cost of a pixel in the middle of the sheath, more at its rim, of an ignored one and of the edge of the tile."""
+
+LIKE = 0.3
+"""Cost of a pixel of background that looks like the sheath; 1 where it looks like background."""
 
 Points = NDArray[np.intp]
 
@@ -78,8 +84,9 @@ def close_ring(view: View, at: tuple[float, float]) -> ToolResult:
     -----
     The cheapest closed path around the click: cut open along a ray from the click that crosses the ring, it is the
     cheapest path from one side of the cut to the other. A pixel costs little on the ring, more in the background, more
-    still off the course of the ring, which is the distance from the click interpolated over the gap, and nothing
-    leads through the enclosed class.
+    still off the course of the ring, and nothing leads through the enclosed class. The course is where the distance
+    from the axon is that of the rest of the ring; without an axon it is the distance from the middle of the ring,
+    interpolated over the gap.
     """
     need_pair(view)
     place = pixel(view, at)
@@ -117,12 +124,12 @@ def _ring(view: View, place: tuple[int, int]) -> Profile:
     regions, _ = ndimage.label(passable(view))
     insides = {number for y, x in places if (number := int(regions[y, x]))}
     opened = {number for number in insides if is_open(view, regions == number)}
-    if insides and not opened:
-        raise ToolError("Nothing was changed: the ring is closed already.")
     profiles = [look_around(view, centre) for centre in sorted(places) if regions[centre] in opened]
     rings = [profile for profile in profiles if profile.seen.any() and profile.solidity >= LEAST_SOLIDITY]
     best = max(rings, key=lambda profile: profile.seen.mean() * profile.solidity, default=None)
     if best is None or best.coverage < LEAST_COVERAGE or best.seen.mean() < LEAST_SEEN:
+        if opened < insides:
+            raise ToolError("Nothing was changed: the ring is closed already.")
         raise ToolError("Nothing was changed: there is no ring around this place, or more than half of it is missing.")
     return best
 
@@ -149,14 +156,41 @@ def _grid(view: View, profile: Profile, window: Window) -> _Grid:
     pixels = np.ix_(y.clip(0, height - 1), x.clip(0, width - 1))
     value = view.classes[pixels]
     outside = ((y < 0) | (y >= height))[:, None] | ((x < 0) | (x >= width))[None]
-    distance, start = profile.at(y[:, None], x[None])
-    off = np.minimum(((distance - start) / profile.half - 1) ** 2, 4)
+    direction = profile.direction(y[:, None], x[None])
+    distance = np.hypot(y[:, None] - profile.centre[0], x[None] - profile.centre[1])
+    start, half = profile.start[direction], profile.halves[direction]
+    begins = _from_axon(view, profile, window, (y, x))
+    stray = ASTRAY if begins is not None else ASTRAY / 4
+    off = np.minimum(((distance - start if begins is None else begins) / half - 1) ** 2, 4)
     sheath = (value == view.outer) & ~outside
-    cost = np.where(sheath, ON_SHEATH * (1 + 1.5 * off), _strangeness(view, pixels, value) + off / 2)
+    cost = np.where(sheath, ON_SHEATH + stray * off, _strangeness(view, pixels, value) + off / 3)
     cost[value == IGNORE] = UNKNOWN
     cost[(distance < start / 2) | ~np.isin(value, (0, view.outer, IGNORE))] = np.inf
     cost[outside] = EDGE
     return _Grid(y, x, cost, sheath)
+
+
+def _from_axon(view: View, profile: Profile, window: Window, nodes: tuple[Points, Points]) -> Floats | None:
+    """How far the nodes are outside the inner outline of the sheath, as its axon tells; none if none fills the ring."""
+    from scipy import ndimage
+
+    local = (profile.centre[0] - window[0].start, profile.centre[1] - window[1].start)
+    axon = view.classes[window] == view.inner
+    if not axon[local]:
+        return None
+    axon = connected(axon, local)
+    distance = ndimage.distance_transform_edt(~axon)
+    angle = np.flatnonzero(profile.seen) * (2 * np.pi / len(profile.start))
+    reach = profile.start[profile.seen]
+    rows, columns = (
+        np.round(origin + turn * reach).astype(np.intp).clip(0, length - 1)
+        for origin, turn, length in zip(local, (np.sin(angle), np.cos(angle)), axon.shape, strict=True)
+    )
+    begins = float(np.median(distance[rows, columns]))
+    if begins > FILLED * float(np.median(reach)):
+        return None
+    inside = ((axis - side.start).clip(0, side.stop - side.start - 1) for axis, side in zip(nodes, window, strict=True))
+    return np.asarray(distance[np.ix_(*inside)] - begins)
 
 
 def _nodes(side: slice, length: int, stride: int) -> NDArray[np.intp]:
@@ -166,7 +200,7 @@ def _nodes(side: slice, length: int, stride: int) -> NDArray[np.intp]:
 
 
 def _strangeness(view: View, pixels: tuple[Points, ...], value: NDArray[np.uint8]) -> Floats:
-    """0.4 where the image looks like the sheath, 1 where it looks like background or there is no image."""
+    """Cost from `LIKE` where the image looks like the sheath, 1 where it looks like background or there is no image."""
     from scipy import ndimage
 
     sheath, free = value == view.outer, value == 0
@@ -177,7 +211,7 @@ def _strangeness(view: View, pixels: tuple[Points, ...], value: NDArray[np.uint8
     contrast = abs(float(background - typical))
     if contrast == 0:
         return np.ones(value.shape)
-    return np.asarray(0.4 + 0.6 * np.minimum(np.abs(grey - typical) / contrast, 1.5), np.float64)
+    return np.asarray(LIKE + (1 - LIKE) * np.minimum(np.abs(grey - typical) / contrast, 1.5), np.float64)
 
 
 def _directions(profile: Profile) -> list[int]:
