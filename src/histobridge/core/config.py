@@ -125,6 +125,9 @@ class ProposeConfig(Config):
     translator: str = "instant"
     """`instant`, `identity`, or the run of a trained translator."""
 
+    insist: bool = False
+    """Use a translator even if it failed the checks that were made after its training."""
+
     segmenter: str = ""
     """Segmenter for adaptation (empty: the latest of the source) or for the route `model` (empty: the promoted one)."""
 

@@ -18,6 +18,7 @@ from histobridge.core.scale import pixel_sizes
 from histobridge.core.segment.model import Segmenter
 from histobridge.core.segment.test_time import fit_to_target
 from histobridge.core.target_model import NativePrediction, TargetModel, View
+from histobridge.core.translate.quality.gate import check_translator
 from histobridge.core.tutor import train_proxy
 
 __all__ = ["propose_labels", "read_proposal"]
@@ -50,7 +51,8 @@ def propose_labels(project: Project, run: Run, config: ProposeConfig) -> Job[dic
     Raises
     ------
     ProjectError
-        If the source is not learned, the domains not matched, or there are no target images.
+        If the source is not learned, the domains not matched, there are no target images, or the translator failed its
+        checks and nobody insists on it.
     """
     images = _wanted_images(project, config)
     inputs = _settled(project, run, config)
@@ -99,6 +101,7 @@ def _settled(project: Project, run: Run, config: ProposeConfig) -> dict[str, str
     if config.route == "model":
         promoted = project.need("target_segmenter", config.segmenter, "promote a fine-tuned model on the Learn page")
         return run.settle(segmenter=promoted.id)
+    check_translator(project, config.translator, insist=config.insist)
     matching = load_matching(project, config.matching)
     segmenter = "" if config.route == "tutorship" else config.segmenter or matching.segmenter
     return run.settle(matching=matching.run, segmenter=segmenter)

@@ -1,8 +1,8 @@
 """How a translator is trained, readable without torch."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from histobridge.core.base_config import Config
 from histobridge.core.translate.contrast_settings import ContrastSettings
@@ -16,6 +16,9 @@ class TrainTranslatorConfig(Config):
 
     method: Method = "cyclegan"
     """The translation method."""
+
+    preset: Literal["", "faithful", "fast", "cpu"] = ""
+    """Where all comes from that you do not set: `faithful` as published, `fast` for a GPU, `cpu` for two cores."""
 
     matching: str = ""
     """Run that matched the domains; empty: the latest."""
@@ -71,3 +74,22 @@ class TrainTranslatorConfig(Config):
     syndiff: SynDiffSettings = SynDiffSettings()
     """Of the method `syndiff` alone. It has its own learning rates and weights; what is said above of rates, cycle and
     identity is not for it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_preset(cls, values: Any) -> Any:
+        """Fill in what a preset says and nobody has set."""
+        if not isinstance(values, dict) or not values.get("preset"):
+            return values
+        from histobridge.core.translate.presets import PRESETS
+
+        presets = PRESETS.get(values.get("method", "cyclegan"), {})
+        if values["preset"] not in presets:
+            return values
+        chosen = presets[values["preset"]].model_dump()
+        inner = {
+            name: chosen[name] | value
+            for name, value in values.items()
+            if isinstance(value, dict) and isinstance(chosen.get(name), dict)
+        }
+        return chosen | values | inner

@@ -1,0 +1,31 @@
+import pytest
+
+from histobridge.core.config import TrainTranslatorConfig
+from histobridge.core.errors import InputError
+from histobridge.core.jobs import parse_config
+from histobridge.core.translate.presets import PRESETS
+
+
+@pytest.mark.parametrize("method", list(PRESETS))
+@pytest.mark.parametrize("preset", ["faithful", "fast", "cpu"])
+def test_a_preset_fills_in_what_nobody_has_set(method, preset):
+    config = parse_config("train-translator", {"method": method, "preset": preset, "seed": 7})
+    expected = PRESETS[method][preset].model_copy(update={"preset": preset, "seed": 7})
+    assert config == expected
+
+
+def test_what_is_set_wins_over_the_preset_inside_groups_too():
+    values = {"method": "fastcut", "preset": "faithful", "steps": 5, "contrast": {"patches": 9}}
+    config = parse_config("train-translator", values)
+    assert (config.steps, config.crop_px) == (5, 256)
+    assert (config.contrast.patches, config.contrast.weight) == (9, 10)
+
+
+def test_a_config_from_a_preset_is_read_back_as_it_was_saved():
+    config = parse_config("train-translator", {"method": "cut", "preset": "fast", "batch_size": 2})
+    assert TrainTranslatorConfig.model_validate(config.model_dump(mode="json")) == config
+
+
+def test_unknown_presets_are_refused_by_name():
+    with pytest.raises(InputError, match="preset"):
+        parse_config("train-translator", {"preset": "best"})
