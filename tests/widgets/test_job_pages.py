@@ -10,6 +10,7 @@ from histobridge.core.config import (
     ProposeConfig,
     TrainTranslatorConfig,
 )
+from histobridge.core.translate.quality.report import Quality, write_quality
 
 # -- match -------------------------------------------------------------------------------------------------------------
 
@@ -77,12 +78,32 @@ def test_a_translator_is_trained_with_what_the_form_says(make_window, sample, ma
     _, window = make_window(sample)
     window.go("translate")
     page = window.page("translate")
-    assert not page.cards["best"].isEnabled()
     page.form.set(steps=40)
     assert "estimate" in page.cost.text()
     page.start_button.click()
     ((verb, config),) = submitted(window, engine)
     assert (verb, config["steps"]) == ("train-translator", 40)
+
+
+def test_a_method_is_chosen_with_its_preset_and_its_cost_told_before(make_window, sample, matched, engine):
+    _, window = make_window(sample)
+    window.go("translate")
+    page = window.page("translate")
+    page.cards["best"].click()
+    page.methods.method.setCurrentIndex(page.methods.method.findData("cut"))
+    page.methods.preset.setCurrentIndex(page.methods.preset.findData("faithful"))
+    assert "GB of memory (estimates)" in page.cost.text()
+    page.start_button.click()
+    ((verb, config),) = submitted(window, engine)
+    assert (verb, config["method"], config["published"], config["crop_px"]) == ("train-translator", "cut", True, 256)
+
+
+def test_a_trained_translator_tells_its_verdict(make_window, sample, matched, ended):
+    run = ended("train-translator", TrainTranslatorConfig())
+    write_quality(run.path, Quality(ways={}, verdict="failed", reasons=("Borders lie 3.0 px off.",)))
+    _, window = make_window(sample)
+    window.go("translate")
+    assert window.page("translate").verdict.text() == "Failed. Borders lie 3.0 px off."
 
 
 def test_a_training_translator_shows_its_newest_pictures_and_curves(make_window, sample, matched):

@@ -4,9 +4,12 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QButtonGroup, QLabel, QRadioButton, QVBoxLayout, QWidget
 
 from histobridge.core.config import TrainTranslatorConfig
+from histobridge.core.translate.cost import cost_in_words
+from histobridge.core.translate.quality.report import read_quality
 from histobridge.widgets.cost import estimate
 from histobridge.widgets.curves import Curves
 from histobridge.widgets.form import ConfigForm
+from histobridge.widgets.method_box import MethodBox
 from histobridge.widgets.page import Note, Page, button, heading
 from histobridge.widgets.pictures import Picture
 from histobridge.widgets.session import Followed
@@ -14,7 +17,7 @@ from histobridge.widgets.session import Followed
 CARDS = {
     "instant": ("Instant", "Seconds. Polarity and grey values only; needs no training."),
     "quick": ("Quick", "Minutes. A small CycleGAN learns the texture too."),
-    "best": ("Best", "Hours on a GPU. Comes later."),
+    "best": ("Choose a method", "From minutes to days: CUT, SynDiff and CycleGAN, as published or ours."),
 }
 DIRECTIONS = {
     "source_to_target": "Source → translated → back",
@@ -45,12 +48,14 @@ class TranslatePage(Page):
             layout.addWidget(Note(says))
             self.cards[name] = radio
             self.body.addWidget(card)
-        self.cards["best"].setEnabled(False)
-        self.form = ConfigForm(TrainTranslatorConfig(), main=("steps",), hidden=("method", "matching"))
+        hidden = ("method", "preset", "matching", "contrast", "syndiff")
+        self.form = ConfigForm(TrainTranslatorConfig(), main=("steps",), hidden=hidden)
+        self.methods = MethodBox()
+        self.methods.changed.connect(self._chosen)
         self.cost = Note()
         self.form.changed.connect(self._chosen)
         self.start_button = button("Train translator", self.start, primary=True)
-        for widget in (self.form, self.cost, self.start_button):
+        for widget in (self.form, self.methods, self.cost, self.start_button):
             self.body.addWidget(widget)
         self.result = QWidget()
         shown = QVBoxLayout(self.result)
@@ -62,17 +67,35 @@ class TranslatePage(Page):
             caption.setAlignment(Qt.AlignmentFlag.AlignCenter)
             shown.addWidget(self.previews[name])
             shown.addWidget(caption)
+        self.verdict = Note()
+        shown.addWidget(self.verdict)
         self.curves = Curves()
         shown.addWidget(self.curves)
         self.body.addWidget(self.result)
         self.cards["quick"].setChecked(True)
 
     def _chosen(self) -> None:
-        quick = self.cards["quick"].isChecked()
+        quick, best = (self.cards[name].isChecked() for name in ("quick", "best"))
         self.form.setVisible(quick)
-        self.start_button.setText("Train translator" if quick else "Use Instant and go on to Labels")
-        config = self.form.config()
-        self.cost.say(estimate(self.session, "train-translator", config.steps) if quick and config else "")
+        self.methods.setVisible(best)
+        trains = quick or best
+        self.start_button.setText("Train translator" if trains else "Use Instant and go on to Labels")
+        config = self._config()
+        if config is None:
+            self.cost.say("")
+        elif best:
+            self.cost.say(cost_in_words(config))
+        else:
+            self.cost.say(estimate(self.session, "train-translator", config.steps))
+
+    def _config(self) -> TrainTranslatorConfig | None:
+        """What is to be trained; none if nothing is, or something is wrong."""
+        if self.cards["instant"].isChecked():
+            return None
+        config: TrainTranslatorConfig | None = (
+            self.methods.config() if self.cards["best"].isChecked() else self.form.config()
+        )
+        return config
 
     def refresh(self) -> None:
         matched = self.session.newest("match", status="finished") is not None
@@ -94,13 +117,15 @@ class TranslatePage(Page):
             if file.exists():
                 picture.show_file(file)
         self.curves.follow(item.run)
+        quality = read_quality(item.run.path)
+        self.verdict.say(quality.words() if quality is not None else "")
 
     def start(self) -> None:
         """Train, or go on with the instant translator."""
         if self.cards["instant"].isChecked():
             self.go("labels", translator="instant")
             return
-        config = self.form.config()
+        config = self._config()
         if config is not None:
             self.session.submit("train-translator", config)
         self.refresh()

@@ -1,0 +1,59 @@
+"""Choose a translation method and its preset, and edit what they set."""
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QComboBox, QLabel, QVBoxLayout, QWidget
+
+from histobridge.core.config import TrainTranslatorConfig
+from histobridge.core.translate.presets import PRESETS
+from histobridge.widgets.form import ConfigForm
+
+METHODS = {
+    "cyclegan": "CycleGAN: there and back again",
+    "cut": "CUT: patches stay in place",
+    "fastcut": "FastCUT: the same, quicker",
+    "syndiff": "SynDiff: diffusion",
+}
+NAMES = {"fast": "Ours, for a GPU", "faithful": "As published, for a large GPU", "cpu": "Small, for two CPU cores"}
+
+
+class MethodBox(QWidget):
+    """Two lists and a form that starts from what they say."""
+
+    changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        self.method, self.preset = QComboBox(), QComboBox()
+        for box, words, called in ((self.method, METHODS, "Method"), (self.preset, NAMES, "Size")):
+            for key, text in words.items():
+                box.addItem(text, key)
+            label = QLabel(called)
+            label.setBuddy(box)
+            box.setAccessibleName(called)
+            layout.addWidget(label)
+            layout.addWidget(box)
+            box.currentIndexChanged.connect(lambda _: self._start_over())
+        self._form: ConfigForm | None = None
+        self._start_over()
+
+    def _start_over(self) -> None:
+        """Make a form for the method as its preset has it; settings of other methods are not shown."""
+        method, preset = self.method.currentData(), self.preset.currentData()
+        others = {"contrast": ("cut", "fastcut"), "syndiff": ("syndiff",)}
+        unused = tuple(name for name, methods in others.items() if method not in methods)
+        form = ConfigForm(PRESETS[method][preset], main=("steps",), hidden=("method", "preset", "matching", *unused))
+        form.changed.connect(self.changed)
+        layout = self.layout()
+        if self._form is not None:
+            layout.removeWidget(self._form)
+            self._form.deleteLater()
+        layout.addWidget(form)
+        self._form = form
+        self.changed.emit()
+
+    def config(self) -> TrainTranslatorConfig | None:
+        """Return what is chosen, or none after showing what is wrong."""
+        config: TrainTranslatorConfig | None = self._form.config() if self._form is not None else None
+        return config
