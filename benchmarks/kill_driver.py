@@ -138,7 +138,7 @@ class Hand:
             self._submit("finetune")
         else:
             self._stroke()
-        QTimer.singleShot(PAUSE_MS, self._next)
+        QTimer.singleShot(PAUSE_MS, lambda: self._next())  # a lambda keeps this object alive
 
     def _stroke(self) -> None:
         from hands import press, stroke
