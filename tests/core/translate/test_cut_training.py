@@ -18,15 +18,15 @@ CPU = torch.device("cpu")
 FAST = ContrastSettings(weight=10.0, identity=False, flip=True, patches=16, width=8)
 BRIEF = TrainTranslatorConfig(
     method="cut",
-    steps=6,
+    steps=3,
     crop_px=32,
     channels=2,
     blocks=1,
-    checkpoint_every=4,
+    checkpoint_every=2,
     contrast=ContrastSettings(patches=16, width=8),
     device="cpu",
 )
-PUBLISHED = BRIEF.model_copy(update={"published": True, "steps": 2})
+PUBLISHED = BRIEF.model_copy(update={"published": True, "steps": 1})
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_a_resumed_contrast_training_equals_an_uninterrupted_one(pair, contrast,
     config = BRIEF.model_copy(update={"contrast": contrast})
     uninterrupted = finish(train(pair, config))
     job = train(pair, config, tmp_path)
-    list(islice(job, 3))
+    list(islice(job, 1))
     job.close()
     resumed = finish(train(pair, config, tmp_path))
     results = [
