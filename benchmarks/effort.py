@@ -47,15 +47,21 @@ def main(words: list[str] | None = None) -> None:
 
 
 def parse(words: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked = parser(__doc__)
+    asked.add_argument("--table", type=Path, default=RESULTS / "effort.csv")
+    return asked.parse_args(words)
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """Ask for the pair, the arm, the bound and the tiles."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser)
     parser.add_argument("--arm", default="tutorship-instant", help="whose proposals are corrected")
     parser.add_argument("--bound", type=float, help="mean Dice; left out: of the arm `supervised` in --quality")
     parser.add_argument("--quality", type=Path, default=RESULTS / "quality.csv")
     parser.add_argument("--tile", type=int, default=256, help="side of a tile in native pixels")
     parser.add_argument("--tiles", type=int, default=24, help="tiles for each seed")
-    parser.add_argument("--table", type=Path, default=RESULTS / "effort.csv")
-    return parser.parse_args(words)
+    return parser
 
 
 class Bench(Pair):

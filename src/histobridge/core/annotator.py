@@ -19,6 +19,9 @@ from histobridge.core.metrics import mean_dice
 from histobridge.core.tiles import Tile, Window
 
 Classes = NDArray[np.uint8]
+Error = tuple[int, Window, NDArray[np.bool_]]
+"""The right class, a window, and pixels in it that show another one."""
+
 EVERYWHERE = np.ones((3, 3), np.bool_)
 """Diagonal neighbours belong together too."""
 
@@ -139,7 +142,7 @@ def correct_tile(
     """
     if truth.shape != edit.tile.shape:
         raise ValueError(f"the truth is {truth.shape}, tile {edit.tile.id} is {edit.tile.shape}")
-    return _Session(edit, truth, config, rng or np.random.default_rng(config.seed)).work()
+    return Session(edit, truth, config, rng or np.random.default_rng(config.seed)).work()
 
 
 def paint_from_scratch(
@@ -162,8 +165,8 @@ def paint_from_scratch(
     return correct_tile(TileEdit(store, tile, np.zeros(tile.shape, np.uint8)), truth, config, rng)
 
 
-class _Session:
-    """One annotator before one tile."""
+class Session:
+    """One annotator before one tile, with a brush."""
 
     def __init__(self, edit: TileEdit, truth: Classes, config: AnnotatorConfig, rng: np.random.Generator):
         self.edit, self.truth, self.config, self.rng = edit, truth, config, rng
@@ -177,21 +180,22 @@ class _Session:
         self.strokes = self.presses = self.painted = self.changed = 0
         self.seconds = 0.0
         self.holding = -1
+        self.before = self.dice()
 
     def work(self) -> Effort:
-        before = self.dice()
+        """Correct the tile and accept it, or skip it."""
         self.presses += 1
         if not self.known.any():
             self.seconds += self.config.seconds_per_look
             self.edit.skip()
-            return self.effort(before)
+            return self.effort()
         if not self.known.all():
             self.edit.ignore(~self.known)
         for _ in range(self.config.looks):
             if not self.look():
                 break
         self.edit.accept()
-        return self.effort(before)
+        return self.effort()
 
     def look(self) -> bool:
         """Look the tile over once and correct what is seen; false when there is nothing more to do."""
@@ -199,15 +203,13 @@ class _Session:
         if self.satisfied():
             return False
         seen = list(self.seen())
-        if self.config.target_dice is not None:
-            seen.sort(key=lambda error: -int(np.count_nonzero(error[2])))
-        for value, window, part in seen:
+        for value, window, part in self.ordered(seen):
             self.stroke(value, window, part)
             if self.satisfied():
                 return False
         return bool(seen)
 
-    def seen(self) -> Iterator[tuple[int, Window, NDArray[np.bool_]]]:
+    def seen(self) -> Iterator[Error]:
         """Class, window and mask of what strokes are to cover, from the errors noticed in one look."""
         from scipy import ndimage
 
@@ -219,7 +221,13 @@ class _Session:
                 if not self.small(error) or self.rng.random() < self.config.small_seen:
                     yield from ((value, *part) for part in _parts(error, window, self.config.stroke_extent_px))
 
+    def ordered(self, seen: list[Error]) -> list[Error]:
+        """What comes first; the largest errors if a Dice is aimed at."""
+        largest_first = self.config.target_dice is not None
+        return sorted(seen, key=lambda error: -int(np.count_nonzero(error[2]))) if largest_first else seen
+
     def small(self, error: NDArray[np.bool_]) -> bool:
+        """Whether an error may be overlooked."""
         from scipy import ndimage
 
         if np.count_nonzero(error) < self.config.small_px:
@@ -253,15 +261,17 @@ class _Session:
         self.seconds += config.seconds_per_stroke + planned.length_px / config.speed_px_per_second
 
     def satisfied(self) -> bool:
+        """Whether the Dice aimed at is reached."""
         return self.config.target_dice is not None and self.dice() >= self.config.target_dice
 
     def dice(self) -> float:
+        """Mean Dice over the classes of the truth."""
         return mean_dice(self.edit.classes, self.truth, self.values, ignore=IGNORE)
 
-    def effort(self, before: float) -> Effort:
-        return Effort(
-            self.strokes, self.presses, self.painted, self.changed, round(self.seconds, 3), before, self.dice()
-        )
+    def effort(self) -> Effort:
+        """What it has cost so far."""
+        seconds = round(self.seconds, 3)
+        return Effort(self.strokes, self.presses, self.painted, self.changed, seconds, self.before, self.dice())
 
 
 def _parts(error: NDArray[np.bool_], window: Window, extent: int) -> Iterator[tuple[Window, NDArray[np.bool_]]]:
