@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QFileDialog
 from histobridge.core.project import Project
 from histobridge.widgets.kept_stores import rescue_folder
 from histobridge.widgets.main import HistoBridge
+from histobridge.widgets.session import Session
 
 
 @pytest.fixture
@@ -114,19 +115,33 @@ def test_edits_saved_elsewhere_let_the_window_close_and_come_back(
     again.session.close()
 
 
-def test_a_folder_that_cannot_be_reached_is_told_once_and_comes_back(make_window, sample, tmp_path):
-    _, window = make_window(sample)
-    told = []
-    window.session.trouble.connect(told.append)
+def test_a_folder_that_cannot_be_reached_is_told_once_and_comes_back(qapp, sample, engine, tmp_path):
+    session, told = Session(engine), []
+    session.open(sample)
+    session.trouble.connect(told.append)
     sample.path.rename(tmp_path / "unplugged")
-    window.session.poll()
-    window.session.poll()
+    session.poll()
+    session.poll()
     assert len(told) == 1
     assert "cannot be read now" in told[0]
     (tmp_path / "unplugged").rename(sample.path)
-    window.session.poll()
+    session.poll()
     assert told[1:] == [""]
-    assert window.session.editable
+    assert session.editable
+    session.close()
+
+
+def test_a_project_on_a_disk_that_can_only_be_read_is_looked_at(qapp, sample, engine, monkeypatch):
+    def read_only(*_, **__):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr("histobridge.core.lock.write_json", read_only)
+    session = Session(engine)
+    session.open(sample)
+    assert session.project is sample
+    assert not session.editable
+    assert "cannot be written" in session.read_only
+    session.close()
 
 
 def test_a_second_window_looks_on_and_takes_over_when_the_first_is_gone(make_window, sample, engine):
