@@ -174,7 +174,7 @@ class _ToolSession(Session):
         wanted = part & (shown[window] != value)
         if self.toolbox is not None and wanted.any() and self._mended((value, window, wanted)):
             wanted = part & (self.edit.classes[window] != value)
-            if not wanted.any() or self.small(wanted):
+            if not wanted.any() or self.small(wanted) or self.satisfied():
                 return
         super().stroke(value, window, part)
 
