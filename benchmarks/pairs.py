@@ -19,7 +19,6 @@ from histobridge.core.config import (
     ProposeConfig,
     SegmenterTraining,
     TrainSegmenterConfig,
-    TrainTranslatorConfig,
 )
 from histobridge.core.images.stage import image_record, stage_array
 from histobridge.core.manifest import ClassSpec, Manifest
@@ -28,6 +27,7 @@ from histobridge.core.project import Project
 from histobridge.core.proposals import read_proposal
 from histobridge.core.runs import Run
 from histobridge.core.scorecard import score_image
+from histobridge.core.translate.presets import PRESETS
 from tables import measures
 
 
@@ -162,9 +162,10 @@ class Pair:
         """Learn, match, translate where the arm needs it, propose; the proposing run and the seconds of all."""
         learned, matched, seconds = self.matched(seed)
         translator = {"source-only": "identity"}.get(arm, "instant")
-        if arm.endswith("cyclegan"):
-            config = TrainTranslatorConfig(matching=matched.id, seed=seed)
-            trained, more = self.notes.run(self.project, f"cyclegan-{seed}", "train-translator", config)
+        method = arm.split("-")[-1]
+        if method in PRESETS:
+            config = PRESETS[method]["cpu"].model_copy(update={"matching": matched.id, "seed": seed})
+            trained, more = self.notes.run(self.project, f"{method}-{seed}", "train-translator", config)
             translator, seconds = trained.id, seconds + more
         config = ProposeConfig(
             route={"source-only": "adaptation"}.get(arm, arm.split("-")[0]),
@@ -172,6 +173,7 @@ class Pair:
             segmenter=learned.id,
             matching=matched.id,
             training=self.training(seed),
+            insist=method in PRESETS,  # what the checks refuse is scored too: do they refuse the right ones?
         )
         both = config.route in ("fused", "auto")
         reuse = partial(self.reuse, translator=arm.split("-")[1], seed=seed) if both else lambda run: 0.0

@@ -56,6 +56,10 @@ ARMS = (
     "tutorship-cyclegan",
     "supervised",
 )
+FURTHER = tuple(
+    f"{route}-{method}" for method in ("cut", "fastcut", "syndiff") for route in ("adaptation", "tutorship")
+)
+"""Computed when named, and reported where there are results."""
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -79,7 +83,7 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     add_arguments(parser, one_pair=False)
     parser.add_argument("--data", type=Path, help="where the folders of the standard pairs are")
     parser.add_argument("--pairs", nargs="*", default=list(PAIRS), choices=PAIRS, help="in quotes: 'source>target'")
-    parser.add_argument("--cells", nargs="*", default=list(ARMS), choices=ARMS)
+    parser.add_argument("--cells", nargs="*", default=list(ARMS), choices=(*ARMS, *FURTHER))
     parser.add_argument("--report", action="store_true", help="compute nothing, print what the table has of all pairs")
     parser.add_argument("--table", type=Path, default=TABLE)
     arguments = parser.parse_args(words)
@@ -171,7 +175,7 @@ def report(table: Path, pair: str, preset: str, seeds: Sequence[str]) -> list[tu
     print(f"mean of {subjects(rows)}, then of seeds (lowest-highest seed)")
     print(f"{'arm':22}{'mean':>7}  {'seeds':>11}{headings(columns)} seconds  each subject")
     missing, scores = [], {}
-    for arm in ARMS:
+    for arm in (*ARMS, *(arm for arm in FURTHER if any(row["arm"] == arm for row in rows))):
         cells = {
             seed: cell for seed in seeds if (cell := [row for row in rows if (row["arm"], row["seed"]) == (arm, seed)])
         }

@@ -73,6 +73,7 @@ def run_demo(out: Path) -> Job[dict[str, Any]]:
             segmenter=learned.id,
             matching=matched.id,
             training=SEGMENTER,
+            insist=True,  # routes are compared, the bad ones too
         )
         run, seconds = yield from steps.perform("propose", config_of_route)
         seconds += learning + matching + (translating if name == "cyclegan" else 0)
