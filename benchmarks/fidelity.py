@@ -99,7 +99,7 @@ def syndiff(clone: Path) -> Iterator[tuple[str, int, float, float]]:
     theirs = shaken(Discriminator_large(nc=2, ngf=64, t_emb_dim=256, act=nn.LeakyReLU(0.2)))
     judge = TimeDiscriminator(64, 6, 256)
     load(judge.parameters(), theirs)
-    yield compared("time discriminator", theirs, lambda: judge(x, step, later), lambda: theirs(x, step, later).view(-1))
+    yield compared("time discriminator", theirs, judge(x, step, later), theirs(x, step, later).view(-1))
     for name, net, made in cycle:
         load(net.parameters(), shaken(made))
         yield compared(name, made, net(x), made(x))
