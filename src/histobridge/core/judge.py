@@ -35,8 +35,8 @@ CLEAR_DIFFERENCE = 0.05
 
 CERTAIN = 0.8
 """Below this certainty of the polarity the user is asked."""
-NEEDED = {"enclosure": 0.0, "entropy": CERTAIN}
-"""Certainty without which grey values are not inverted, by what was judged: entropy hardly tells the polarity."""
+NEEDED = {"enclosure": 0.0, "entropy": float("inf")}
+"""Certainty without which grey values are not inverted: entropy hardly tells the polarity, so the user has to."""
 
 Polarity = Literal["keep", "invert"]
 
