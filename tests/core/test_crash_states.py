@@ -31,8 +31,8 @@ def recorded(folder, rounds, strokes):
             edit = TileEdit(store, TILE)
             for stroke in range(strokes):
                 painted = edit.classes
-                painted[4 * round_number + stroke : 12, stroke:] = 1 + (round_number + stroke) % 3
-                edit.commit(painted)
+                painted[2 * round_number + stroke : 14, stroke:] = 1 + len(looks) % 5
+                assert edit.commit(painted)
                 looks.append(np.stack(store.read(WHOLE)))
                 assert edit.flush()
                 recorder.mark(len(looks) - 1)

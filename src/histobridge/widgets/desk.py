@@ -18,7 +18,7 @@ from histobridge.core.proposals import open_proposal
 from histobridge.core.states import IGNORED
 from histobridge.core.tiles import Tile
 from histobridge.layers import Canvas
-from histobridge.widgets.kept_stores import KeptStores
+from histobridge.widgets.kept_stores import UnsavedEdits
 from histobridge.widgets.open_image import show_on_canvas
 
 
@@ -48,12 +48,14 @@ class Desk:
     Parameters
     ----------
     canvas : Canvas
-    kept : KeptStores, optional
-        Takes labels that cannot be written when another image is opened.
+    unsaved : UnsavedEdits, optional
+        Counts edits that are not on disk, and takes labels that cannot be written when another image is opened.
     """
 
-    def __init__(self, canvas: Canvas, kept: KeptStores | None = None):
-        self._canvas, self._kept = canvas, kept or KeptStores()
+    def __init__(self, canvas: Canvas, unsaved: UnsavedEdits | None = None):
+        unsaved = unsaved or UnsavedEdits()
+        unsaved.watch(lambda: self._store)
+        self._canvas, self._kept = canvas, unsaved.kept
         self._store: LabelStore | None = None
         self._project: Project | None = None
         self._proposed: Any = None
@@ -245,11 +247,6 @@ class Desk:
         self.commit()
         if self.edit is not None and self.editable:
             self.edit.flush()
-
-    @property
-    def store(self) -> LabelStore | None:
-        """Labels of the open image."""
-        return self._store
 
     def reviewed(self) -> float:
         """Share of the open image that was reviewed, 0 to 1; a blind check does not show."""

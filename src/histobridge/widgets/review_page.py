@@ -36,12 +36,11 @@ class ReviewPage(Page):
     sentence = "Correct the labels. Every stroke is saved at once. Press ? for the keys."
 
     def build(self) -> None:
-        self.desk = Desk(self.canvas, self.session.unsaved.kept)
+        self.desk = Desk(self.canvas, self.session.unsaved)
         self.queue = QueueBox(self.session)
         self.queue.by_queue.clicked.connect(lambda _: self._describe())
         self._unread = ""
         self.session.closers.append(self.desk.close)
-        self.session.unsaved.watch(lambda: self.desk.store)
         self.session.flushers.append(self.desk.flush)
         self._commit_soon = QTimer(self)
         self._commit_soon.setSingleShot(True)
