@@ -84,6 +84,22 @@ def test_effort_runs_through_and_goes_on_where_it_was(benchmark, pair, tmp_path,
     assert re.search(r"changed_pixels +[\d.]+ +[\d.]+ +-?[\d.]+%", capsys.readouterr().out)
 
 
+def test_effort_with_the_tools_runs_through_and_only_reports_when_asked(benchmark, pair, tmp_path, capsys):
+    review, table = benchmark("review_effort"), tmp_path / "review.csv"
+    words = [*pair, "--table", str(table), "--bound", "0.85", "--goals", "0.85", "--tiles", "1"]
+    review.main(words)
+    rows = read(table)
+    assert [row["start"] for row in rows] == [start for start in ("tools", "proposal", "scratch") for _ in range(3)]
+    assert all(int(row["reached"]) == (float(row["dice_after"]) >= float(row["goal"])) for row in rows)
+    assert all(row["delete_fibre"] == row["undone"] == "0" for row in rows if row["start"] != "tools")
+    review.main(words)
+    assert read(table) == rows, "what is done is not done again"
+    capsys.readouterr()
+    review.main([*words, "--tiles", "2", "--report"])
+    assert read(table) == rows
+    assert "1 of 1 tiles" in capsys.readouterr().out
+
+
 def test_the_bound_is_the_mean_of_classes_newest_images_animals_and_seeds(benchmark, tmp_path):
     table = tmp_path / "quality.csv"
     lines = ["pair,preset,arm,seed,subject,image,axon,myelin"]
