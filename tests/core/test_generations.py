@@ -76,14 +76,14 @@ HOWS = ("lost", "cut", "zeros", "foreign", "bit")
 EASY = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
 
 
-@settings(max_examples=12, derandomize=True, **EASY)
+@settings(max_examples=8, derandomize=True, **EASY)
 @given(data=st.data())
 def test_damage_of_any_one_file_changes_no_label_and_goes_with_the_next_snapshot(written, tmp_path, data):
     damaged_anywhere(*written, tmp_path, data)
 
 
 @pytest.mark.slow
-@settings(max_examples=600, **EASY)
+@settings(max_examples=300, **EASY)
 @given(data=st.data())
 def test_damage_of_any_one_file_again_and_again(written, tmp_path, data):
     damaged_anywhere(*written, tmp_path, data)
