@@ -3,6 +3,7 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 
 from histobridge.core.checkpoint import load_checkpoint, save_checkpoint
 from histobridge.core.config import TrainTranslatorConfig
@@ -42,6 +43,13 @@ CONFIG = TrainTranslatorConfig(
     syndiff=NETWORKS,
 )
 CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_crops():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("histobridge.core.translate.train.CALIBRATION_CROPS", 4)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -249,13 +257,21 @@ def test_the_faithful_presets_are_the_published_settings():
 def test_presets_fit_their_crops(preset):
     config = SYNDIFF[preset]
     tile, step = tiling(config)
-    assert tile == config.crop_px
+    assert tile % config.crop_px == 0
     assert 0 < step <= tile
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_a_training_on_two_cores_comes_closer_to_the_truth_than_the_instant_map(pair, seed):
-    config = SYNDIFF["cpu"].model_copy(update={"seed": seed, "device": "cpu"})
+    config = SYNDIFF["cpu"].model_copy(update={"seed": seed, "device": "cpu", "steps": 300})
     learned = finish(train_pair(pair.source, pair.target, pair.instant, config))
     assert pair.error(learned) < pair.error(pair.instant)
+    assert coarse_error(pair, learned) < 0.8 * coarse_error(pair, pair.instant)
+
+
+def coarse_error(pair, translator):
+    """Mean absolute difference from the truth where noise is blurred away."""
+    results = [translator.translate(image, THERE, look_of(image)) for image in pair.tested]
+    return np.mean([np.abs(gaussian_filter(a - b, 1.5)).mean() for a, b in zip(results, pair.truth, strict=True)])

@@ -60,7 +60,14 @@ SYNDIFF: dict[str, TrainTranslatorConfig] = {
         checkpoint_every=500,
         syndiff=FAST,
     ),
-    "cpu": TrainTranslatorConfig(method="syndiff", steps=600, crop_px=64, channels=16, blocks=3),
+    "cpu": TrainTranslatorConfig(
+        method="syndiff",
+        steps=400,
+        crop_px=64,
+        channels=16,
+        blocks=3,
+        syndiff=SynDiffSettings(learning_rate=1e-3, tile_px=128),
+    ),
 }
 """`faithful` is the configuration of the histology paper (arXiv 2412.02858), crops of 512 px, attention where a crop is
 16 px wide; `faithful 256` that of SynDiff's authors (arXiv 2207.08208). Both count 500 epochs over their own images;
