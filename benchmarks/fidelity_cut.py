@@ -9,6 +9,7 @@ those of CycleGAN too; it is run, never copied. A difference above 1e-5 of the l
 import argparse
 import contextlib
 import functools
+import importlib
 import io
 import sys
 from argparse import Namespace
@@ -51,7 +52,7 @@ def compare(clone: Path) -> Iterator[Row]:
         raise SystemExit(f"{clone} is no clone of CUT: it has no models/patchnce.py")
     sys.path.insert(0, str(clone))
     with contextlib.redirect_stdout(io.StringIO()):
-        from models import networks, patchnce
+        networks, patchnce = (importlib.import_module(f"models.{name}") for name in ("networks", "patchnce"))
     norm = functools.partial(nn.InstanceNorm2d, affine=False, track_running_stats=False)
     image = torch.rand(1, 1, SIZE_PX, SIZE_PX) * 2 - 1
     for antialiased in (False, True):
