@@ -10,6 +10,7 @@ code 1.
 
 import argparse
 import contextlib
+import importlib
 import io
 import sys
 import types
@@ -82,21 +83,25 @@ def parse() -> Namespace:
 def syndiff(clone: Path) -> Iterator[tuple[str, int, float, float]]:
     """Name, weights, largest difference and largest output of everything that SynDiff is made of."""
     with authors_code(clone):
-        import train
-        from backbones.discriminator import Discriminator_large
-        from backbones.generator_resnet import define_D, define_G
-        from backbones.ncsnpp_generator_adagn import NCSNpp
-
+        train, discriminators, resnets, generators = (
+            importlib.import_module(name)
+            for name in (
+                "train",
+                "backbones.discriminator",
+                "backbones.generator_resnet",
+                "backbones.ncsnpp_generator_adagn",
+            )
+        )
         cycle = (
-            ("ResNet of the cycle", build_resnet(blocks=6), define_G(netG="resnet_6blocks")),
-            ("PatchGAN of the cycle", build_patchgan(), define_D()),
+            ("ResNet of the cycle", build_resnet(blocks=6), resnets.define_G(netG="resnet_6blocks")),
+            ("PatchGAN of the cycle", build_patchgan(), resnets.define_D()),
         )
     for size, preset in ((256, "faithful 256"), (512, "faithful")):
-        net = shaken(NCSNpp(Namespace(**UPSTREAM, image_size=size)))
+        net = shaken(generators.NCSNpp(Namespace(**UPSTREAM, image_size=size)))
         yield ncsnpp(net, SYNDIFF[preset].syndiff, size)
     step = torch.tensor([2, 0])
     x, later = torch.randn(2, 2, 1, 256, 256)
-    theirs = shaken(Discriminator_large(nc=2, ngf=64, t_emb_dim=256, act=nn.LeakyReLU(0.2)))
+    theirs = shaken(discriminators.Discriminator_large(nc=2, ngf=64, t_emb_dim=256, act=nn.LeakyReLU(0.2)))
     judge = TimeDiscriminator(64, 6, 256)
     load(judge.parameters(), theirs)
     yield compared("time discriminator", theirs, judge(x, step, later), theirs(x, step, later).view(-1))
@@ -172,7 +177,7 @@ def in_their_order(net: NcsnPlusPlus) -> Iterator[Tensor]:
 
 
 def load(ours: Iterable[Tensor], theirs: nn.Module) -> None:
-    """Copy weights by order; their 1x1 layers called NIN are stored transposed."""
+    """Copy weights by order; their 1x1 layers outside of convolutions are stored transposed."""
     names, values = zip(*theirs.named_parameters(), strict=True)
     for weight, name, value in zip(ours, names, values, strict=True):
         weight.copy_(value.T if name.endswith(".W") else value)
