@@ -91,7 +91,7 @@ class ImagesPage(Page):
     def follow(self, item: Followed) -> None:
         if item.verb == "add" and item.state.status == "finished":
             problems = item.state.result.get("problems", [])
-            lines = [f"{Path(each['file']).name}: {each['problem']}. {each['remedy']}" for each in problems]
+            lines = [f"{Path(each['file']).name}: {each['problem']}. {_sentence(each['remedy'])}" for each in problems]
             self.problems.say("\n".join(lines))
 
     # -- add -------------------------------------------------------------------------------------------------------
@@ -138,3 +138,8 @@ class ImagesPage(Page):
     def _ask_folder(self, domain: Domain) -> None:
         name = QFileDialog.getExistingDirectory(self, f"Folder with images of the {domain}")
         self.add_files(domain, [Path(name)] if name else [])
+
+
+def _sentence(text: str) -> str:
+    """Begin with a capital letter."""
+    return text[:1].upper() + text[1:]

@@ -23,8 +23,11 @@ from histobridge.core.runs import RunState
 from histobridge.widgets.page import ERROR_STYLE, Note, button, heading, row
 from histobridge.widgets.session import Followed, Session
 
-SHOWN = 4
-SHELF_PX = 200
+SHOWN = 3
+DONE = 1
+"""Of those shown, jobs that ended well; the Monitor lists them all."""
+
+SHELF_PX = 220
 LAID_OUT = (QEvent.Type.LayoutRequest, QEvent.Type.Resize, QEvent.Type.Show, QEvent.Type.Polish)
 ENDINGS = {"finished": "✓", "failed": "▲", "cancelled": "■", "interrupted": "▲", "queued": "…", "running": "▶"}
 
@@ -94,7 +97,8 @@ class JobRow(QWidget):
         self.stop.setVisible(live)
         self.dismiss.setVisible(not live)
         wrong = state.status == "failed"
-        self.message.say("" if wrong else {"queued": "waiting for its turn"}.get(state.status, state.message))
+        told = {"queued": "waiting for its turn", "failed": "", "finished": ""}  # the sign says so, in one line
+        self.message.say(told.get(state.status, state.message))
         self.message.setToolTip(", ".join(f"{name} {value:.3g}" for name, value in state.metrics.items()))
         self.error.say(state.message if wrong else "")
         self.details.setVisible(bool(state.error))
@@ -193,6 +197,7 @@ class JobsPanel(QWidget):
             if item.state.status in ("queued", "running"):
                 shown.stop.setEnabled(not item.run.cancel_requested())
                 shown.stop.setText("Stopping…" if item.run.cancel_requested() else "Stop")
+            self._trim()
             return
         made = JobRow(self._session, item)
         made.opened.connect(self.opened)
@@ -200,12 +205,15 @@ class JobsPanel(QWidget):
         self._rows[item.run.id] = made
         self._layout.insertWidget(1, made)
         self._empty.hide()
-        ended = [run_id for run_id in self._rows if self._ended(run_id)]
-        for run_id in ended[: max(0, len(self._rows) - SHOWN)]:
-            self._drop(run_id)
+        self._trim()
 
-    def _ended(self, run_id: str) -> bool:
-        return self._session.followed[run_id].state.ended
+    def _trim(self) -> None:
+        """Leave room for the page: of what ended keep the newest, and of what ended well only one."""
+        states = {run_id: self._session.followed[run_id].state for run_id in self._rows}
+        done = [run_id for run_id, state in states.items() if state.status == "finished"]
+        ended = [run_id for run_id, state in states.items() if state.ended and run_id not in done[:-DONE]]
+        for run_id in done[:-DONE] + ended[: max(0, len(states) - len(done[:-DONE]) - SHOWN)]:
+            self._drop(run_id)
 
     def _drop(self, run_id: str) -> None:
         gone = self._rows.pop(run_id)

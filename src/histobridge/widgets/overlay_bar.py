@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QFontMetrics
 from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from histobridge.core.errors import HistoBridgeError
@@ -66,6 +67,7 @@ class OverlayBar(QWidget):
             made = QPushButton(text)
             made.setCheckable(True)
             made.setStyleSheet(CHOSEN_STYLE)
+            made.setMinimumWidth(_bold_width(made))
             made.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves the keys with the canvas
             made.setToolTip(BY_ACTION[kind].words.capitalize())
             made.clicked.connect(lambda _=False, kind=kind: self.press(kind))
@@ -188,6 +190,13 @@ class OverlayBar(QWidget):
             if layer.contour != contour:
                 layer.contour = contour
         self._canvas.overlays.outline(seen if self._outline == 0 else None)
+
+
+def _bold_width(made: QPushButton) -> int:
+    """Width at which the text of a button is not cut when the chosen one turns bold."""
+    font = made.font()
+    font.setBold(True)
+    return QFontMetrics(font).horizontalAdvance(made.text()) + 16
 
 
 def _read(kind: str, project: Project, place: Place, runs: list[tuple[str, str]]) -> Laid | str:

@@ -23,11 +23,11 @@ from histobridge.widgets.desk import Place
 from histobridge.widgets.page import ERROR_STYLE, Note, button, row
 from histobridge.widgets.session import Session
 from histobridge.widgets.thumbnails import Thumbnails
-from histobridge.widgets.tiles_model import SCORE, STATUS, STATUSES, TILE, TIME, TilesModel, spent
+from histobridge.widgets.tiles_model import REASON, SCORE, STATUS, STATUSES, TILE, TIME, TilesModel, spent
 from histobridge.widgets.worklist import Worklist
 
 THUMBNAIL = 40
-WIDTHS = {TILE: 122, STATUS: 66, SCORE: 42, TIME: 40}
+WIDTHS = {TILE: 122, STATUS: 66, SCORE: 42, TIME: 40, REASON: 290}
 ALL = "all tiles"
 
 
@@ -48,12 +48,10 @@ class TilesTable(QTableView):
         self.setIconSize(QSize(THUMBNAIL, THUMBNAIL))
         self.setShowGrid(False)
         self.setWordWrap(False)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.verticalHeader().hide()
         self.verticalHeader().setDefaultSectionSize(THUMBNAIL + 4)
         header = self.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
-        header.setStretchLastSection(True)
         header.setMinimumSectionSize(20)
         for column, width in WIDTHS.items():
             self.setColumnWidth(column, width)
