@@ -215,9 +215,9 @@ def translate(project: Project, *, running: bool) -> Run:
     return run
 
 
-def rank(project: Project, proposals: Run) -> Run:
-    """Write a queue with reasons, and that going on is of little use."""
-    run = project.create_run("rank", RankConfig())
+def rank(project: Project, proposals: Run, run: Run | None = None) -> Run:
+    """Write a queue with reasons, and that going on is of little use; in `run` if it was asked for already."""
+    run = run or project.create_run("rank", RankConfig())
     images = [record.id for record in project.images("target") if record.origin == "synthetic sample"]
     tiles = [
         QueuedTile(image=image, tile="r000c000", score=0.93 - 0.08 * place, reason=REASONS[place % len(REASONS)])

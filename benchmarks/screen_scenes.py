@@ -238,7 +238,7 @@ def learn_and_export(stage, project: Project) -> None:
     stage.shot("learn-compare", "Learn: two models on the open tile; Tab flips between them.")
     click(window.compare_bar.done_button)
     for item in window.session.running():
-        say(item.run, "finished", message="done")
+        states.rank(project, base, item.run)
     perform(project.create_run("export", ExportConfig(out=project.path / "export", formats=("ome-zarr", "png"))))
     window.session.poll()
     click(window.step_bar.buttons["export"])
@@ -280,4 +280,5 @@ def trouble(stage, project: Project) -> None:
     holder = LockHolder(user="ada", host="lab-2", pid=4711, pid_started=0, since=since, program="napari window")
     (project.path / "edit.lock").write_text(holder.model_dump_json())
     window.open_project(project.path)
+    stage.wait(2000)
     stage.shot("read-only", "The project is open in another window: this one only reads, and says who holds it.")
