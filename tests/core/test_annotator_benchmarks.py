@@ -69,6 +69,7 @@ def test_learning_curve_runs_through_and_goes_on_where_it_was(benchmark, pair, t
     assert "missing" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_effort_runs_through_and_goes_on_where_it_was(benchmark, pair, tmp_path, capsys):
     effort, table = benchmark("effort"), tmp_path / "effort.csv"
     words = [*pair, "--table", str(table), "--bound", "0.85"]

@@ -29,6 +29,7 @@ def quick(engine, project):
     return end(engine, run)
 
 
+@pytest.mark.slow
 def test_many_who_start_it_at_once_get_one_engine_that_retires_its_workers_and_then_itself(fresh_folder, project):
     options = EngineOptions(worker_idle_seconds=1, engine_idle_seconds=6, load_ahead=())
     command = [sys.executable, "-c", START, str(fresh_folder), options.model_dump_json()]
