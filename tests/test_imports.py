@@ -81,3 +81,24 @@ def test_import_contracts_are_kept():
     command = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=SOURCE.parent, check=False)
     assert done.returncode == 0, done.stdout
+
+
+TOGETHER = """
+import sys, threading
+sys.setswitchinterval(1e-6)
+wrong = []
+def load(name):
+    try:
+        __import__(name)
+    except (ImportError, KeyError) as error:
+        wrong.append(repr(error))
+threads = [threading.Thread(target=load, args=(name,)) for name in ("zarr", "histobridge.core.durable_store")]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+sys.exit(", ".join(wrong) or 0)
+"""
+
+
+def test_labels_are_written_while_another_thread_loads_zarr():
+    done = subprocess.run([sys.executable, "-c", TOGETHER], capture_output=True, text=True, check=False)
+    assert not done.returncode, done.stderr

@@ -89,12 +89,13 @@ class LabelArrays:
 
     def decode(self, chunk: Chunk, data: bytes) -> NDArray[np.uint8]:
         """Read the pixels of a chunk, (Y, X), from the bytes of its file; none are zeros."""
+        import zarr
+        import zarr.storage
         from zarr.core.buffer import default_buffer_prototype
-        from zarr.storage import MemoryStore
 
         rows, columns = self.window(chunk)
         held: dict[str, Any] = {}
-        array = self._make(MemoryStore(held), (CHUNK, CHUNK))
+        array = self._make(zarr.storage.MemoryStore(held), (CHUNK, CHUNK))
         if data:
             held["c/0/0"] = default_buffer_prototype().buffer.from_bytes(data)
         return np.array(array[: rows.stop - rows.start, : columns.stop - columns.start], dtype=np.uint8)
