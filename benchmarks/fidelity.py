@@ -15,7 +15,7 @@ import io
 import sys
 import types
 from argparse import Namespace
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,25 +62,30 @@ UPSTREAM = {
 }
 
 
+Row = tuple[str, int, float, float]
+"""Name, weights, largest difference, largest output."""
+
+
 def main() -> int:
-    arguments = parse()
+    return report(__doc__, "syndiff", "clone of icon-lab/SynDiff", syndiff)
+
+
+def report(described: str | None, option: str, clone: str, compare: Callable[[Path], Iterator[Row]]) -> int:
+    """Take the clone from the command line, print what `compare` finds; 1 if anything differs too much."""
+    parser = argparse.ArgumentParser(description=described, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(f"--{option}", type=Path, required=True, metavar="CLONE", help=clone, dest="clone")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
     torch.manual_seed(arguments.seed)
     worst = 0.0
     with torch.no_grad():
-        for name, weights, difference, largest in syndiff(arguments.syndiff):
+        for name, weights, difference, largest in compare(arguments.clone):
             worst = max(worst, difference / largest)
             print(f"{name:34} {weights:>11,} weights  max |diff| {difference:.1e}  of {largest:.2f}", flush=True)
     return int(worst > LIMIT)
 
 
-def parse() -> Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--syndiff", type=Path, required=True, metavar="CLONE", help="clone of icon-lab/SynDiff")
-    parser.add_argument("--seed", type=int, default=0)
-    return parser.parse_args()
-
-
-def syndiff(clone: Path) -> Iterator[tuple[str, int, float, float]]:
+def syndiff(clone: Path) -> Iterator[Row]:
     """Name, weights, largest difference and largest output of everything that SynDiff is made of."""
     with authors_code(clone):
         train, discriminators, resnets, generators = (
@@ -111,7 +116,7 @@ def syndiff(clone: Path) -> Iterator[tuple[str, int, float, float]]:
     yield from diffusion(train)
 
 
-def ncsnpp(theirs: nn.Module, settings: SynDiffSettings, size: int) -> tuple[str, int, float, float]:
+def ncsnpp(theirs: nn.Module, settings: SynDiffSettings, size: int) -> Row:
     """Compare the generator of the diffusion at one size, with and without much noise."""
     ours, count = NcsnPlusPlus(settings), 512 // size
     load(in_their_order(ours), theirs)
@@ -121,7 +126,7 @@ def ncsnpp(theirs: nn.Module, settings: SynDiffSettings, size: int) -> tuple[str
     return compared(f"NCSN++ at {size} px", theirs, said, expected)
 
 
-def diffusion(train: Any) -> Iterator[tuple[str, int, float, float]]:
+def diffusion(train: Any) -> Iterator[Row]:
     """Compare the coefficients of the diffusion; at t = 0 theirs rounds a noise of 0.0001 to none."""
     ours, options = vp_schedule(), Namespace(**UPSTREAM)
     there, back = train.Diffusion_Coefficients(options, "cpu"), train.Posterior_Coefficients(options, "cpu")
@@ -183,7 +188,7 @@ def load(ours: Iterable[Tensor], theirs: nn.Module) -> None:
         weight.copy_(value.T if name.endswith(".W") else value)
 
 
-def compared(name: str, theirs: nn.Module, said: Tensor, expected: Tensor) -> tuple[str, int, float, float]:
+def compared(name: str, theirs: nn.Module, said: Tensor, expected: Tensor) -> Row:
     """Say how far our output is from theirs."""
     weights = sum(weight.numel() for weight in theirs.parameters())
     return name, weights, (said - expected).abs().max().item(), expected.abs().max().item()

@@ -6,7 +6,6 @@ CLONE is a folder with a clone of https://github.com/taesungp/contrastive-unpair
 those of CycleGAN too; it is run, never copied. A difference above 1e-5 of the largest output makes the exit code 1.
 """
 
-import argparse
 import contextlib
 import functools
 import importlib
@@ -19,31 +18,16 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from fidelity import LIMIT, compared, load, shaken
+from fidelity import Row, compared, load, report, shaken
 from histobridge.core.translate.patch_nce import Projection, features_at, patch_contrast
 from histobridge.core.translate.patchgan import build_patchgan
 from histobridge.core.translate.resnet import TAPS, build_resnet
 
 SIZE_PX = 128
-Row = tuple[str, int, float, float]
 
 
 def main() -> int:
-    arguments = parse()
-    torch.manual_seed(arguments.seed)
-    worst = 0.0
-    with torch.no_grad():
-        for name, weights, difference, largest in compare(arguments.cut):
-            worst = max(worst, difference / largest)
-            print(f"{name:34} {weights:>11,} weights  max |diff| {difference:.1e}  of {largest:.2f}", flush=True)
-    return int(worst > LIMIT)
-
-
-def parse() -> Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cut", type=Path, required=True, metavar="CLONE", help="clone of the authors' CUT")
-    parser.add_argument("--seed", type=int, default=0)
-    return parser.parse_args()
+    return report(__doc__, "cut", "clone of the authors' CUT", compare)
 
 
 def compare(clone: Path) -> Iterator[Row]:

@@ -22,6 +22,10 @@ def test_small_presets_take_minutes_on_two_cores_and_published_ones_days():
         assert minutes(cost_in_words(presets["fast"]))[0] < minutes(cost_in_words(presets["faithful"]))[0], method
 
 
+def test_no_training_is_said_to_take_no_time():
+    assert "under 10 s on a GPU" in cost_in_words(PRESETS["cut"]["cpu"])
+
+
 def test_cost_grows_with_the_steps():
     config = PRESETS["cut"]["fast"]
     twice = config.model_copy(update={"steps": 2 * config.steps})

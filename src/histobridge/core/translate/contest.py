@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,9 @@ from histobridge.core.translate.generators import reach_of
 from histobridge.core.translate.guarded import GuardedTraining
 from histobridge.core.translate.instant import Instant
 from histobridge.core.translate.norms import freeze_norms
+
+if TYPE_CHECKING:
+    from histobridge.core.translate.learner import TrainedTranslator
 
 WAYS: tuple[tuple[Direction, Domain, Domain], ...] = (
     ("source_to_target", "source", "target"),
@@ -55,7 +59,7 @@ class Contest(GuardedTraining):
             },
         )
 
-    def translator(self, instant: Instant, calibration: Mapping[Domain, Tensor] | None = None) -> CycleGan:
+    def translator(self, instant: Instant, calibration: Mapping[Domain, Tensor] | None = None) -> "TrainedTranslator":
         """Copy the averaged generators into a translator; see `Learner.translator`."""
         generators = {direction: deepcopy(self.average[direction]) for direction, _, _ in WAYS}
         if calibration is not None:

@@ -9,6 +9,8 @@ GIGABYTES = {"cyclegan": 4.8, "cut": 3.3, "fastcut": 2.3, "syndiff": 16.0}
 TERAFLOPS_A_SECOND = {"a GPU": 15.0, "two CPU cores": 0.04}
 """What such networks get out of an ordinary GPU, and of the machine the small ones were tried on."""
 LEAST_GIGABYTES = 0.5
+SHORTEST_S = 10
+"""Shorter times are not told apart: starting takes longer."""
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
@@ -36,5 +38,7 @@ def cost_in_words(config: TrainTranslatorConfig) -> str:
 
 def _duration(seconds: float) -> str:
     """Say a time in the largest unit of which there are at least two."""
+    if seconds < SHORTEST_S:
+        return f"under {SHORTEST_S} s"
     size, name = next(((size, name) for size, name in UNITS if seconds >= 2 * size), UNITS[-1])
     return f"{seconds / size:.0f} {name}"

@@ -224,7 +224,7 @@ class SynDiffLearner(Contest):
             for group in self.optimizers[side].param_groups:
                 group["lr"] = last + (first - last) * share
 
-    def translator(self, instant: Instant, calibration: Mapping[Domain, Tensor] | None = None) -> SynDiff:  # type: ignore[override]
+    def translator(self, instant: Instant, calibration: Mapping[Domain, Tensor] | None = None) -> SynDiff:
         """Copy the averaged generators of the diffusion into a translator; see `Learner.translator`."""
         makers: dict[Direction, NcsnPlusPlus] = {}
         for direction, start, goal in WAYS:
