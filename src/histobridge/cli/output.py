@@ -14,6 +14,8 @@ OK, FAILED, BAD_INPUT, PARTLY, STOPPED = 0, 1, 2, 3, 130
 """Exit codes."""
 
 LINE_SECONDS = 5.0
+TELLING = 0.01
+"""Share of the work that has to be done before time left is told: the first step starts much that is slow."""
 BAR_SECONDS = 0.1
 BAR_WIDTH = 20
 MOST_SHOWN = 12
@@ -139,7 +141,7 @@ class ProgressLine:
             text += f": {progress.message}"
         text += "".join(f", {name} {value:.3g}" for name, value in progress.metrics.items())
         since, start = self._first
-        if start < share < 1:
+        if start + TELLING <= share < 1:
             text += f", {clock((now - since) * (1 - share) / (share - start))} left"
         return text
 
