@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import threading
 
 import numpy as np
 import pytest
@@ -178,3 +179,24 @@ def test_a_new_image_on_a_disk_that_was_taken_away_is_not_written_into_its_mount
 def test_trouble_is_told_in_words(number):
     told = disk.why(OSError(number, "strange words"))
     assert told == "strange words" if number == 9999 else "disk" in told or "folder" in told
+
+
+def test_a_flush_tries_again_when_the_attempt_under_way_fails(project, monkeypatch):
+    store = opened(project)
+    may_fail = threading.Event()
+    sync = os.fsync
+
+    def fail_once(descriptor):
+        if may_fail.wait(20) and not failures:
+            failures.append(descriptor)
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        sync(descriptor)
+
+    failures = []
+    store.journal.begin()
+    monkeypatch.setattr(os, "fsync", fail_once)
+    paint(store, 5, 2)
+    threading.Timer(0.1, may_fail.set).start()
+    assert store.journal.flush()
+    assert failures
+    store.close()

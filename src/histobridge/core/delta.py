@@ -198,6 +198,17 @@ def decode_entry(payload: bytes) -> Entry:
     return Entry(head["kind"], tile, window, pixels, of, proposal, moment, sequence)
 
 
+def entry_after(payload: bytes | None, before: list[Entry]) -> Entry | None:
+    """Read the head of a record; none if it is no record or does not follow those before."""
+    if payload is None:
+        return None
+    try:
+        entry = decode_entry(payload)
+    except ValueError:
+        return None
+    return entry if entry.sequence > (before[-1].sequence if before else 0) else None
+
+
 def decode(payload: bytes) -> Delta:
     """Read an encoded change; raises `ValueError` if it is not one."""
     entry = decode_entry(payload)

@@ -9,9 +9,10 @@ from bisect import bisect_right
 from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
+from time import monotonic
 from time import time as now
 
-from histobridge.core.delta import Delta, Entry, decode, decode_entry, encode
+from histobridge.core.delta import Delta, Entry, decode, encode, entry_after
 from histobridge.core.disk import need_same_file, why
 from histobridge.core.errors import LockedError, ProjectError
 from histobridge.core.files import fsync, write_bytes
@@ -138,9 +139,13 @@ class Journal:
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Wait until every edit is on disk; false if `timeout` seconds were too short or `error` says why not."""
+        until = monotonic() + timeout
         with self._changed:
+            # An attempt under way may have looked at the disk before this call; if it fails, another one is due.
+            if under_way := self._thread:
+                self._changed.wait_for(lambda: self._thread is not under_way, timeout)
             self._start()
-            self._changed.wait_for(lambda: not self._queue or self._thread is None, timeout)
+            self._changed.wait_for(lambda: not self._queue or self._thread is None, until - monotonic())
             return not self._queue
 
     def close(self) -> None:
@@ -258,7 +263,7 @@ class Journal:
             return
         with self.path.open("rb") as stream:
             for found in scan(stream):
-                entry = _entry(found.payload, self.entries)
+                entry = entry_after(found.payload, self.entries)
                 if entry is None:
                     gap = (gap[0], gap[1] + found.length) if gap else (found.offset, found.length)
                     continue
@@ -287,14 +292,3 @@ class Journal:
         with self._changed:
             self._recent.add(sequence, delta)
         return delta
-
-
-def _entry(payload: bytes | None, before: list[Entry]) -> Entry | None:
-    """Read the head of a record; none if it is no record or does not follow those before."""
-    if payload is None:
-        return None
-    try:
-        entry = decode_entry(payload)
-    except ValueError:
-        return None
-    return entry if entry.sequence > (before[-1].sequence if before else 0) else None
