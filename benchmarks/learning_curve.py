@@ -6,8 +6,9 @@ The target is covered with tiles of `--tile` native pixels. Every second one, as
 images are scored on what lies outside of these and more than 16 px from them, always the same pixels, so that no
 reviewed pixel is ever scored. A cell (order, seed, number of tiles) starts from the proposals of `--arm`, reviews the
 first tiles of the order, fine-tunes and predicts. For one seed all orders share model, annotator and fine-tuning, so
-that their differences are paired. Orders: `random`; `entropy`, the tiles of highest mean entropy first; `queue`, as the
-job `rank` says. Finished cells are noted in the work folder (that of `quality.py`, whose models are used again) and
+that their differences are paired. `--tuning` adds a teacher, a running average of the model, on the unreviewed tiles,
+or keeps that average (decay 0.99). Orders: `random`; `entropy`, the tiles of highest mean entropy first; `queue`, as
+the job `rank` says. Finished cells are noted in the work folder (that of `quality.py`, whose models are used again) and
 appended to `benchmarks/results/learning_curve.csv`. All effort is simulated.
 """
 
@@ -26,6 +27,7 @@ from histobridge.core.perform import perform
 from histobridge.core.project import Project
 from histobridge.core.proposals import read_proposal
 from histobridge.core.runs import Run
+from histobridge.core.segment.terms.teacher_settings import MeanTeacherSettings
 from histobridge.core.tiles import Tile
 from pairs import Notes, Pair, add_arguments
 from review import class_scores, correct, linked_copy, pool, scored_truth, truths
@@ -37,6 +39,12 @@ COLUMNS = [
     *("image", "subject", "class", "dice", "strokes", "changed_pixels", "simulated_seconds", "seconds"),
 ]
 ORDERS = ("random", "entropy", "queue")
+TUNINGS = {
+    "plain": {},
+    "average": {"average": 0.99},
+    "teacher": {"terms": (MeanTeacherSettings(),)},
+    "sure-teacher": {"terms": (MeanTeacherSettings(hard=True, threshold=0.9),)},
+}
 NO_EFFORT = {"strokes": 0, "changed_pixels": 0, "simulated_seconds": 0}
 
 
@@ -60,6 +68,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--levels", nargs="*", type=int, default=[0, 1, 2, 4, 8, 16], help="reviewed tiles")
     parser.add_argument("--tile", type=int, default=256, help="side of a tile in native pixels")
     parser.add_argument("--tuning-steps", type=int, default=FineTuneConfig().steps)
+    parser.add_argument("--tuning", default="plain", choices=TUNINGS, help="a teacher on the unreviewed tiles, or none")
     parser.add_argument("--cross-validate", action="store_true", help="as the window does; scores stay the same")
     parser.add_argument("--table", type=Path, default=TABLE)
     return parser.parse_args(words)
@@ -72,6 +81,8 @@ class Curve(Pair):
         super().__init__(arguments)
         self.tile_px, self.arm = arguments.tile, arguments.arm
         self.preset = f"{self.preset}+{arguments.tuning_steps}"
+        if arguments.tuning != "plain":
+            self.preset += f"+{arguments.tuning}"
         self.curve = Notes(self.work / f"curve-{self.preset}-{self.arm}-{self.tile_px}.json")
         self.truths = truths(self)
         self.pools = {record.id: pool(record, self.tile_px) for record in self.project.images("target")}
@@ -99,7 +110,8 @@ class Curve(Pair):
             project.pin("proposals", base.id)
             efforts = [correct(project, base, name, tile, self.truths[name], seed) for name, tile in chosen]
         scored, steps = self.arguments.cross_validate, self.arguments.tuning_steps
-        tuning = FineTuneConfig(model=base.id, seed=seed, steps=steps, cross_validate=scored)
+        more = TUNINGS[self.arguments.tuning]
+        tuning = FineTuneConfig(model=base.id, seed=seed, steps=steps, cross_validate=scored, **more)
         tuned, started = project.create_run("finetune", tuning), time.perf_counter()
         verdict = perform(tuned).get("verdict", "")
         print(f"  fine-tuned in {time.perf_counter() - started:.0f} s", flush=True)
