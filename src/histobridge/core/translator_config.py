@@ -51,7 +51,8 @@ class TrainTranslatorConfig(Config):
     """Weight of the cycle loss."""
 
     identity_weight: NonNegativeFloat = 5.0
-    """Weight of the identity loss; the polarity is matched before, so it never anchors the wrong one."""
+    """Weight of the identity loss. Off by itself where it is not certain that the polarity is the same after matching:
+    there it would hold the wrong one."""
 
     contrast: ContrastSettings = ContrastSettings()
     """Of the methods `cut` and `fastcut` alone, which have neither cycle nor identity loss."""

@@ -125,6 +125,15 @@ def test_a_cancelled_run_resumes_to_the_same_translator(project, matching, train
     assert np.array_equal(*results)
 
 
+def test_where_the_polarity_is_not_certain_no_identity_loss_holds_it(project, matching):
+    doubted = matching.model_copy(update={"certain": False, "certainty": 0.6})
+    write_json(project.run(matching.run).path / "matching.json", doubted.model_dump(mode="json"))
+    run = project.create_run("train-translator", CONFIG.model_copy(update={"steps": 1}))
+    perform(run)
+    assert load_translator(project, run.id, matching).card.config.identity_weight == 0
+    assert any("identity loss is off" in event.get("message", "") for event in run.events())
+
+
 def test_large_images_are_seen_in_blocks(project, matching, monkeypatch):
     monkeypatch.setattr("histobridge.core.translate.learn.DOMAIN_PIXELS", 5000)
     monkeypatch.setattr("histobridge.core.translate.learn.BLOCK_PX", 40)

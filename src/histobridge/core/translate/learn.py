@@ -14,6 +14,7 @@ from histobridge.core.runs import Run
 from histobridge.core.translate.base import Image, Translator
 from histobridge.core.translate.instant import Identity, Instant
 from histobridge.core.translate.learner import TrainedTranslator, load_trained
+from histobridge.core.translate.polarity import UNSETTLED, with_fitting_identity
 from histobridge.core.translate.quality.choosing import Chooser
 from histobridge.core.translate.quality.measure import measure
 from histobridge.core.translate.quality.panel import Panel, panel_of_project
@@ -56,6 +57,9 @@ def train_translator(project: Project, run: Run, config: TrainTranslatorConfig) 
     settled = run.settle(matching=load_matching(project, config.matching).run)
     matching = load_matching(project, settled["matching"])
     instant = Instant(matching.invert, matching.source_look, matching.target_look)
+    asked, config = config, with_fitting_identity(config, matching)
+    if config != asked:
+        run.log("note", message=UNSETTLED)
     yield Progress(0, config.steps, "reading the images")
     domains: tuple[Domain, ...] = ("source", "target")
     ids = {domain: _image_ids(project, domain) for domain in domains}
