@@ -5,10 +5,11 @@ from typing import Any, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from histobridge.core.base_config import Config
+from histobridge.core.translate.bridge_settings import BridgeSettings
 from histobridge.core.translate.contrast_settings import ContrastSettings
 from histobridge.core.translate.syndiff_settings import SynDiffSettings
 
-Method = Literal["cyclegan", "cut", "fastcut", "syndiff"]
+Method = Literal["cyclegan", "cut", "fastcut", "syndiff", "bridgecut"]
 
 
 class TrainTranslatorConfig(Config):
@@ -57,6 +58,12 @@ class TrainTranslatorConfig(Config):
     contrast: ContrastSettings = ContrastSettings()
     """Of the methods `cut` and `fastcut` alone, which have neither cycle nor identity loss."""
 
+    augment: bool = False
+    """Show discriminators real and made images shifted, partly covered, brighter or darker: for very few images."""
+
+    class_balanced: bool = False
+    """Draw crops of the source around all classes equally often, where it has labels."""
+
     half_precision: bool = False
     """Compute in bfloat16 on GPUs that have it; losses stay in float32."""
 
@@ -75,6 +82,9 @@ class TrainTranslatorConfig(Config):
     syndiff: SynDiffSettings = SynDiffSettings()
     """Of the method `syndiff` alone. It has its own learning rates and weights; what is said above of rates, cycle and
     identity is not for it."""
+
+    bridge: BridgeSettings = BridgeSettings()
+    """Of the method `bridgecut` alone, which has neither cycle nor identity loss."""
 
     @model_validator(mode="before")
     @classmethod

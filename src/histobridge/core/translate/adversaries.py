@@ -35,13 +35,15 @@ class Adversaries(Contest):
         )
         self.pools = {"source": FakePool(seed=config.seed), "target": FakePool(seed=config.seed + 1)}
 
-    def step(self, source: Tensor, target: Tensor) -> dict[str, float]:
+    def step(self, source: Tensor, target: Tensor, labels: Tensor | None = None) -> dict[str, float]:
         """Update generators, then discriminators.
 
         Parameters
         ----------
         source, target : Tensor, (N, 1, Y, X) float32
             Crops of both domains with target looks, in [-1, 1].
+        labels : Tensor, optional
+            Not used.
 
         Returns
         -------

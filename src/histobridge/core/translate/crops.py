@@ -1,7 +1,7 @@
-"""Random crops of unlabelled images, flipped and turned."""
+"""Random crops of images, flipped and turned, with their labels where they have any."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -9,9 +9,25 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from histobridge.core.errors import InputError
+from histobridge.core.manifest import IGNORE
 
 CONSTANT = 2 / 255
 DRAWS = 50
+PLACES_KEPT = 1 << 16
+"""Pixels of a class remembered in an image; of more every so manieth."""
+
+
+class Labelled(NamedTuple):
+    """An image whose pixels are labelled."""
+
+    image: NDArray[np.float32]
+    """(Y, X)."""
+
+    classes: NDArray[np.uint8]
+    """(Y, X) class values, 255 where unknown."""
+
+
+Field: TypeAlias = NDArray[np.float32] | Labelled
 
 
 class ImageCrops:
@@ -19,11 +35,13 @@ class ImageCrops:
 
     Parameters
     ----------
-    fields : sequence of array, (Y, X) float32
+    fields : sequence of array, (Y, X) float32, or Labelled
         In [-1, 1]; reflected where smaller than a crop.
     crop_px : int
         Side of a crop.
     seed : int
+    balanced : bool
+        Of labelled images, draw crops around a pixel of each class equally often, however rare it is.
 
     Raises
     ------
@@ -31,33 +49,52 @@ class ImageCrops:
         If there are no images, or one has values that are not finite.
     """
 
-    def __init__(self, fields: Sequence[NDArray[np.float32]], crop_px: int, seed: int):
+    def __init__(self, fields: Sequence[Field], crop_px: int, seed: int, balanced: bool = False):
         if not fields:
             raise InputError("no images to learn a translation from; add images of both domains")
-        for index, field in enumerate(fields):
-            if not np.isfinite(field).all():
+        images = [_image(field) for field in fields]
+        for index, image in enumerate(images):
+            if not np.isfinite(image).all():
                 raise InputError(f"image {index + 1} of {len(fields)} has values that are not finite; check its file")
         self.crop_px = crop_px
-        self._fields = [_at_least(field, crop_px) for field in fields]
-        areas = np.array([field.size for field in fields], dtype=np.float64)
+        self._images = [_at_least(image, crop_px) for image in images]
+        self._classes = [_at_least(field.classes, crop_px) if isinstance(field, Labelled) else None for field in fields]
+        areas = np.array([image.size for image in images], dtype=np.float64)
         self._shares = areas / areas.sum()
+        self._places = _places(self._classes) if balanced else []
         self._random = np.random.default_rng(seed)
 
     def draw(self) -> Tensor:
         """One crop, (1, 1, Y, X) float32; nearly constant ones are drawn again, as long as there is hope."""
+        return self.draw_labelled()[0]
+
+    def draw_labelled(self) -> tuple[Tensor, Tensor]:
+        """Draw a crop as `draw`, and its labels, (1, Y, X) uint8, 255 where there are none."""
         for _ in range(DRAWS):
-            crop = self._any_crop()
+            number, row, column = self._place()
+            part = slice(row, row + self.crop_px), slice(column, column + self.crop_px)
+            crop = self._images[number][part]
             if crop.std() >= CONSTANT:
                 break
-        turned = np.rot90(crop, int(self._random.integers(4)))
-        if self._random.random() < 0.5:
-            turned = turned[::-1]
-        return torch.from_numpy(np.ascontiguousarray(turned))[None, None]
+        known = self._classes[number]
+        classes = np.full(crop.shape, IGNORE, np.uint8) if known is None else known[part]
+        turns, mirrored = int(self._random.integers(4)), self._random.random() < 0.5
+        image, labels = (_turned(array, turns, mirrored) for array in (crop, classes))
+        return image[None, None], labels[None]
 
-    def _any_crop(self) -> NDArray[np.float32]:
-        field = self._fields[int(self._random.choice(len(self._fields), p=self._shares))]
-        row, column = (int(self._random.integers(size - self.crop_px + 1)) for size in field.shape)
-        return field[row : row + self.crop_px, column : column + self.crop_px]
+    def _place(self) -> tuple[int, int, int]:
+        """Number of an image, and where a crop of it starts."""
+        number = int(self._random.choice(len(self._images), p=self._shares))
+        if not self._places or self._classes[number] is None:
+            row, column = (int(self._random.integers(size - self.crop_px + 1)) for size in self._images[number].shape)
+            return number, row, column
+        places = self._places[int(self._random.integers(len(self._places)))]
+        number, *pixel = places[int(self._random.integers(len(places)))]
+        row, column = (
+            int(np.clip(at - self._random.integers(self.crop_px), 0, size - self.crop_px))
+            for at, size in zip(pixel, self._images[number].shape, strict=True)
+        )
+        return int(number), row, column
 
     def state(self) -> dict[str, Any]:
         """Random state, as JSON values, for a checkpoint."""
@@ -68,7 +105,34 @@ class ImageCrops:
         self._random.bit_generator.state = state
 
 
-def _at_least(field: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+def values_of(fields: Sequence[Field]) -> tuple[int, ...]:
+    """Class values that the labels of some images have, rising; empty without labels."""
+    found = [np.unique(field.classes) for field in fields if isinstance(field, Labelled)]
+    return tuple(int(value) for value in np.unique(np.concatenate(found)) if value != IGNORE) if found else ()
+
+
+def _image(field: Field) -> NDArray[np.float32]:
+    return field.image if isinstance(field, Labelled) else field
+
+
+def _at_least(field: NDArray[Any], side: int) -> NDArray[Any]:
     """Reflect `field` until it is at least `side` px wide and high."""
     missing = [(0, max(0, side - size)) for size in field.shape]
     return np.pad(field, missing, mode="reflect") if any(stop for _, stop in missing) else field
+
+
+def _places(classes: Sequence[NDArray[np.uint8] | None]) -> list[NDArray[np.int64]]:
+    """Pixels of each class, (n, 3): number of the image, row, column."""
+    by_class: dict[int, list[NDArray[np.int64]]] = {}
+    for number, known in enumerate(classes):
+        for value in [] if known is None else np.unique(known[known != IGNORE]):
+            assert known is not None
+            flat = np.flatnonzero(known == value)
+            kept = np.stack(np.unravel_index(flat[:: flat.size // PLACES_KEPT + 1], known.shape), axis=1)
+            by_class.setdefault(int(value), []).append(np.insert(kept, 0, number, axis=1))
+    return [np.concatenate(by_class[value]) for value in sorted(by_class)]
+
+
+def _turned(array: NDArray[Any], turns: int, mirrored: bool) -> Tensor:
+    turned = np.rot90(array, turns)
+    return torch.from_numpy(np.ascontiguousarray(turned[::-1] if mirrored else turned))

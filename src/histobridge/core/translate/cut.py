@@ -52,13 +52,15 @@ class Contrast(Contest):
         self.taps = taps_of(config)
         self._random = torch.Generator().manual_seed(config.seed)
 
-    def step(self, source: Tensor, target: Tensor) -> dict[str, float]:
+    def step(self, source: Tensor, target: Tensor, labels: Tensor | None = None) -> dict[str, float]:
         """Update generators with the networks that describe patches, then discriminators.
 
         Parameters
         ----------
         source, target : Tensor, (N, 1, Y, X) float32
             Crops of both domains with target looks, in [-1, 1].
+        labels : Tensor, optional
+            Not used.
 
         Returns
         -------

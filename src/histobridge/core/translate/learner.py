@@ -1,6 +1,6 @@
 """What the training loop and the rest of the program need of a method: the one place that lists the methods."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,8 +30,11 @@ class Learner(Protocol):
 
     steps_done: int
 
-    def step(self, source: Tensor, target: Tensor) -> dict[str, float]:
-        """Learn from crops of both domains, (N, 1, Y, X) in [-1, 1]; return losses, none if the step was skipped."""
+    def step(self, source: Tensor, target: Tensor, labels: Tensor | None = None) -> dict[str, float]:
+        """Learn from crops of both domains, (N, 1, Y, X) in [-1, 1]; return losses, none if the step was skipped.
+
+        `labels`, (N, Y, X) uint8 class values and 255 where unknown, are of the source, for methods that use them.
+        """
 
     def translator(self, instant: Instant, calibration: Mapping[Domain, Tensor] | None = None) -> TrainedTranslator:
         """Copy the averaged networks into a translator.
@@ -46,8 +49,16 @@ class Learner(Protocol):
         """Continue where `state` was taken; raise RuntimeError or KeyError if it is of other networks."""
 
 
-def build_learner(config: TrainTranslatorConfig, device: torch.device) -> Learner:
-    """Build the networks of `config.method`, new, on `device`."""
+def build_learner(config: TrainTranslatorConfig, device: torch.device, values: Sequence[int] = ()) -> Learner:
+    """Build the networks of `config.method`, new, on `device`.
+
+    Parameters
+    ----------
+    config : TrainTranslatorConfig
+    device : torch.device
+    values : sequence of int
+        Class values that the labels of the source have; none: it has no labels.
+    """
     if config.method == "syndiff":
         from histobridge.core.translate.syndiff_learning import SynDiffLearner
 

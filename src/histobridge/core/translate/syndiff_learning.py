@@ -93,13 +93,15 @@ class SynDiffLearner(Contest):
         self.schedule = vp_schedule(self.settings.diffusion_steps, device)
         self.random = torch.Generator(device).manual_seed(config.seed)
 
-    def step(self, source: Tensor, target: Tensor) -> dict[str, float]:
+    def step(self, source: Tensor, target: Tensor, labels: Tensor | None = None) -> dict[str, float]:
         """Update generators and discriminators.
 
         Parameters
         ----------
         source, target : Tensor, (N, 1, Y, X) float32
             Crops of both domains with target looks, in [-1, 1].
+        labels : Tensor, optional
+            Not used.
 
         Returns
         -------

@@ -13,7 +13,7 @@ from histobridge.core.device import choose_device
 from histobridge.core.errors import ProjectError
 from histobridge.core.job import Job, Progress
 from histobridge.core.translate.base import Image, look_of
-from histobridge.core.translate.crops import ImageCrops
+from histobridge.core.translate.crops import Field, ImageCrops, Labelled, values_of
 from histobridge.core.translate.instant import Instant
 from histobridge.core.translate.learner import TrainedTranslator, build_learner
 from histobridge.core.translate.quality.choosing import FIRST_SHARE, Chooser
@@ -24,7 +24,7 @@ CALIBRATION_PIXELS = 1 << 20
 
 
 def train_pair(
-    source_fields: Sequence[Image],
+    source_fields: Sequence[Field],
     target_fields: Sequence[Image],
     instant: Instant,
     config: TrainTranslatorConfig,
@@ -38,8 +38,10 @@ def train_pair(
 
     Parameters
     ----------
-    source_fields, target_fields : sequence of array, (Y, X) float32
-        At the working scale, in [-1, 1], each in its own look.
+    source_fields : sequence of array, (Y, X) float32, or Labelled
+        At the working scale, in [-1, 1], each in its own look; with labels for methods that use them.
+    target_fields : sequence of array, (Y, X) float32
+        The same.
     instant : Instant
         Brings the source to the look of the target.
     config : TrainTranslatorConfig
@@ -67,13 +69,19 @@ def train_pair(
     ProjectError
         If the checkpoint is damaged or of other networks, or the training diverges.
     """
-    matched = [instant.translate(field, "source_to_target", look_of(field)) for field in source_fields]
-    fields: dict[Domain, Sequence[Image]] = {"source": matched, "target": target_fields}
+    matched = [_matched(field, instant) for field in source_fields]
+    fields: dict[Domain, Sequence[Field]] = {"source": matched, "target": target_fields}
     return (yield from train_matched(fields, instant, config, folder, on_checkpoint))
 
 
+def _matched(field: Field, instant: Instant) -> Field:
+    image, classes = field if isinstance(field, Labelled) else (field, None)
+    matched = instant.translate(image, "source_to_target", look_of(image))
+    return matched if classes is None else Labelled(matched, classes)
+
+
 def train_matched(
-    fields: Mapping[Domain, Sequence[Image]],
+    fields: Mapping[Domain, Sequence[Field]],
     instant: Instant,
     config: TrainTranslatorConfig,
     folder: Path | None = None,
@@ -87,7 +95,7 @@ def train_matched(
     training = _Training(fields, instant, config, folder, chooser)
     training.resume()
     for step in range(training.learner.steps_done + 1, config.steps + 1):
-        losses = training.learner.step(training.draw("source"), training.draw("target"))
+        losses = training.step()
         if step % config.checkpoint_every == 0 or step == config.steps:
             training.choose()
             training.save(on_checkpoint)
@@ -106,7 +114,7 @@ class _Training:
 
     def __init__(
         self,
-        fields: Mapping[Domain, Sequence[Image]],
+        fields: Mapping[Domain, Sequence[Field]],
         instant: Instant,
         config: TrainTranslatorConfig,
         folder: Path | None,
@@ -115,7 +123,8 @@ class _Training:
         self.config, self.instant, self.folder, self.chooser = config, instant, folder, chooser
         self.fields = fields
         self.device = choose_device(config.device)
-        self.learner = build_learner(config, self.device)
+        self.values = values_of(fields["source"])
+        self.learner = build_learner(config, self.device, self.values)
         self.crops = self._crops(seed=config.seed)
         shown = self._crops(seed=config.seed + 1)
         self.shown = {domain: crops.draw()[0, 0].numpy() for domain, crops in shown.items()}
@@ -123,16 +132,23 @@ class _Training:
 
     def _crops(self, seed: int) -> dict[Domain, ImageCrops]:
         return {
-            domain: ImageCrops(fields, self.config.crop_px, seed=2 * seed + place)
+            domain: ImageCrops(fields, self.config.crop_px, 2 * seed + place, self.config.class_balanced)
             for place, (domain, fields) in enumerate(self.fields.items())
         }
 
-    def draw(self, domain: Domain) -> torch.Tensor:
-        """Draw the training crops of one step, (N, 1, Y, X), on the device."""
-        return self._some(self.crops[domain], self.config.batch_size)
+    def step(self) -> dict[str, float]:
+        """Learn from crops of both domains, and from the labels of the source where it has any."""
+        source, labels = self._labelled(self.crops["source"], self.config.batch_size)
+        target = self._some(self.crops["target"], self.config.batch_size)
+        return self.learner.step(source, target, labels if self.values else None)
 
     def _some(self, crops: ImageCrops, count: int) -> torch.Tensor:
-        return torch.cat([crops.draw() for _ in range(count)]).to(self.device)
+        return self._labelled(crops, count)[0]
+
+    def _labelled(self, crops: ImageCrops, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Draw crops (N, 1, Y, X) and their labels (N, Y, X), on the device."""
+        images, labels = zip(*(crops.draw_labelled() for _ in range(count)), strict=True)
+        return torch.cat(images).to(self.device), torch.cat(labels).to(self.device)
 
     def finished(self) -> TrainedTranslator:
         """Fix the norms of the averaged networks at what crops of both domains show there."""
