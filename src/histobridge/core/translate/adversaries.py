@@ -5,13 +5,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from histobridge.core.config import TrainTranslatorConfig
-from histobridge.core.translate.contest import Contest
+from histobridge.core.config import Domain, TrainTranslatorConfig
+from histobridge.core.translate.contest import DIRECTIONS, DOMAINS, Contest, Losses, Part
 from histobridge.core.translate.generators import discriminator_of, generator_of
-from histobridge.core.translate.losses import FakePool, discriminator_loss, least_squares
-
-GENERATORS = ("source_to_target", "target_to_source")
-DISCRIMINATORS = ("source", "target")
+from histobridge.core.translate.losses import FakePool, least_squares
 
 
 class Adversaries(Contest):
@@ -28,52 +25,17 @@ class Adversaries(Contest):
             config,
             device,
             lambda: (
-                {name: generator_of(config) for name in GENERATORS}
-                | {name: discriminator_of(config) for name in DISCRIMINATORS}
+                {name: generator_of(config) for name in DIRECTIONS}
+                | {name: discriminator_of(config) for name in DOMAINS}
             ),
-            {"generators": GENERATORS, "discriminators": DISCRIMINATORS},
+            {"generators": DIRECTIONS, "discriminators": DOMAINS},
         )
-        self.pools = {"source": FakePool(seed=config.seed), "target": FakePool(seed=config.seed + 1)}
+        self.pools: dict[Domain, FakePool] = {"source": FakePool(seed=config.seed)}
+        self.pools["target"] = FakePool(seed=config.seed + 1)
 
-    def step(self, source: Tensor, target: Tensor, labels: Tensor | None = None) -> dict[str, float]:
-        """Update generators, then discriminators.
-
-        Parameters
-        ----------
-        source, target : Tensor, (N, 1, Y, X) float32
-            Crops of both domains with target looks, in [-1, 1].
-        labels : Tensor, optional
-            Not used.
-
-        Returns
-        -------
-        dict
-            Losses ``generator``, ``discriminator``, ``cycle``, ``identity``; empty when the step was skipped because
-            a loss or gradient was not finite, after which the networks are their running means again.
-
-        Raises
-        ------
-        ProjectError
-            If many steps in a row had to be skipped.
-        """
-        self.set_learning_rate()
-        self.sides["discriminators"].requires_grad_(False)
-        parts, fakes = self._generator_losses(source, target)
-        weighted = (
-            parts["generator"]
-            + self.config.cycle_weight * parts["cycle"]
-            + self.config.identity_weight * parts["identity"]
-        )
-        taken = self.update("generators", weighted)
-        self.sides["discriminators"].requires_grad_(True)
-        if taken:
-            parts["discriminator"] = self._discriminator_losses({"source": source, "target": target}, fakes)
-            taken = self.update("discriminators", parts["discriminator"])
-        self.end_step(taken)
-        return {name: part.item() for name, part in parts.items()} if taken else {}
-
-    def _generator_losses(self, source: Tensor, target: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Losses by name, unweighted and summed over both directions, and the fakes by domain."""
+    def make(self, part: Part) -> tuple[Losses, dict[Domain, Tensor]]:
+        """Losses ``generator``, ``cycle`` and ``identity``, and the fakes by domain."""
+        source, target = part.real["source"], part.real["target"]
         with self.autocast():
             fake_target, same_target = self._make("source_to_target", source, target)
             fake_source, same_source = self._make("target_to_source", target, source)
@@ -84,8 +46,9 @@ class Adversaries(Contest):
         )
         cycle = (source_again.float() - source).abs().mean() + (target_again.float() - target).abs().mean()
         identity = (same_target.float() - target).abs().mean() + (same_source.float() - source).abs().mean()
-        losses = {"generator": fooled, "cycle": cycle, "identity": identity}
-        return losses, {"source": fake_source, "target": fake_target}
+        weighted = fooled + self.config.cycle_weight * cycle + self.config.identity_weight * identity
+        losses = {"loss": weighted, "generator": fooled, "cycle": cycle, "identity": identity}
+        return losses, {"source": fake_source.detach().float(), "target": fake_target.detach().float()}
 
     def _make(self, direction: str, start: Tensor, goal: Tensor) -> tuple[Tensor, Tensor]:
         """Translate images of the start; also of the goal, which shall stay as they are, unless that has no weight."""
@@ -95,12 +58,9 @@ class Adversaries(Contest):
         fake, same = net(torch.cat([start, goal])).chunk(2)
         return fake, same
 
-    def _discriminator_losses(self, real: dict[str, Tensor], fakes: dict[str, Tensor]) -> Tensor:
-        total = torch.zeros((), device=self.device)
-        for domain, fake in fakes.items():
-            judged = self.judge(domain, torch.cat([real[domain], self.pools[domain].swap(fake.float())]))
-            total = total + discriminator_loss(*judged.chunk(2))
-        return total
+    def judge_made(self, part: Part, made: dict[Domain, Tensor]) -> Tensor:
+        """What the discriminators lose on real images, and on fakes of now and before."""
+        return self.told_apart(part.real, {domain: pool.swap(made[domain]) for domain, pool in self.pools.items()})
 
     # -- checkpoint ------------------------------------------------------------------------------------------------
 
@@ -113,7 +73,7 @@ class Adversaries(Contest):
         return tensors, values
 
     def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
-        """Continue where `state` was taken; raise RuntimeError if the weights are of other networks."""
+        """Continue where `state` was taken; raise RuntimeError or KeyError if the weights are of other networks."""
         super().restore(tensors, values)
         for domain, pool in self.pools.items():
             pool.restore(tensors[f"pool/{domain}"].to(self.device), values["pools"][domain])

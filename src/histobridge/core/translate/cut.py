@@ -1,12 +1,10 @@
 """One step of CUT or FastCUT: a generator a direction, held to its input by the contrast between patches."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from histobridge.core.config import Direction, TrainTranslatorConfig
-from histobridge.core.translate.contest import WAYS, Contest
+from histobridge.core.config import Direction, Domain, TrainTranslatorConfig
+from histobridge.core.translate.contest import DIRECTIONS, DOMAINS, WAYS, Contest, Losses, Part
 from histobridge.core.translate.generators import (
     discriminator_of,
     generator_of,
@@ -14,7 +12,7 @@ from histobridge.core.translate.generators import (
     taps_of,
     weights_of,
 )
-from histobridge.core.translate.losses import discriminator_loss, least_squares
+from histobridge.core.translate.losses import least_squares
 from histobridge.core.translate.patch_nce import (
     Projection,
     draw_places,
@@ -23,9 +21,7 @@ from histobridge.core.translate.patch_nce import (
     with_taps,
 )
 
-GENERATORS = tuple(direction for direction, _, _ in WAYS)
-PROJECTIONS = tuple(f"projection_{direction}" for direction in GENERATORS)
-DISCRIMINATORS = ("source", "target")
+PROJECTIONS = tuple(f"projection_{direction}" for direction in DIRECTIONS)
 
 
 class Contrast(Contest):
@@ -43,67 +39,37 @@ class Contrast(Contest):
             config,
             device,
             lambda: (
-                {name: generator_of(config) for name in GENERATORS}
-                | {name: discriminator_of(config) for name in DISCRIMINATORS}
+                {name: generator_of(config) for name in DIRECTIONS}
+                | {name: discriminator_of(config) for name in DOMAINS}
                 | {name: Projection(tap_channels(config), settings.width, weights_of(config)) for name in PROJECTIONS}
             ),
-            {"generators": (*GENERATORS, *PROJECTIONS), "discriminators": DISCRIMINATORS},
+            {"generators": (*DIRECTIONS, *PROJECTIONS), "discriminators": DOMAINS},
         )
         self.taps = taps_of(config)
-        self._random = torch.Generator().manual_seed(config.seed)
 
-    def step(self, source: Tensor, target: Tensor, labels: Tensor | None = None) -> dict[str, float]:
-        """Update generators with the networks that describe patches, then discriminators.
-
-        Parameters
-        ----------
-        source, target : Tensor, (N, 1, Y, X) float32
-            Crops of both domains with target looks, in [-1, 1].
-        labels : Tensor, optional
-            Not used.
-
-        Returns
-        -------
-        dict
-            Losses ``generator``, ``discriminator``, ``contrast`` and, where images of the goal are translated too,
-            ``identity``; unweighted, summed over both directions. Empty when the step was skipped, see
-            `Adversaries.step`.
-
-        Raises
-        ------
-        ProjectError
-            If many steps in a row had to be skipped.
-        """
-        self.set_learning_rate()
-        self.sides["discriminators"].requires_grad_(False)
-        images = {"source": source, "target": target}
-        parts: dict[str, Tensor] = {}
-        fakes: dict[str, Tensor] = {}
+    def make(self, part: Part) -> tuple[Losses, dict[Domain, Tensor]]:
+        """Losses ``generator``, ``contrast`` and, where the goal is translated too, ``identity``; and the fakes."""
+        losses: Losses = {}
+        fakes: dict[Domain, Tensor] = {}
         for direction, start, goal in WAYS:
-            losses, fakes[goal] = self._losses(direction, images[start], images[goal])
-            losses["generator"] = least_squares(self.judge(goal, fakes[goal]), True)
-            parts = {name: loss + parts.get(name, 0) for name, loss in losses.items()}
-        contrast = parts["contrast"]
-        if "identity" in parts:
-            contrast = (contrast + parts["identity"]) / 2
-        taken = self.update("generators", parts["generator"] + self.config.contrast.weight * contrast)
-        self.sides["discriminators"].requires_grad_(True)
-        if taken:
-            parts["discriminator"] = torch.stack(
-                [
-                    discriminator_loss(*self.judge(goal, torch.cat([images[goal], fake.detach()])).chunk(2))
-                    for goal, fake in fakes.items()
-                ]
-            ).sum()
-            taken = self.update("discriminators", parts["discriminator"])
-        self.end_step(taken)
-        return {name: part.item() for name, part in parts.items()} if taken else {}
+            found, fake = self._losses(direction, part.real[start], part.real[goal])
+            found["generator"] = least_squares(self.judge(goal, fake), True)
+            losses = {name: loss + losses.get(name, 0) for name, loss in found.items()}
+            fakes[goal] = fake.detach()
+        contrast = losses["contrast"]
+        if "identity" in losses:
+            contrast = (contrast + losses["identity"]) / 2
+        return losses | {"loss": losses["generator"] + self.config.contrast.weight * contrast}, fakes
+
+    def judge_made(self, part: Part, made: dict[Domain, Tensor]) -> Tensor:
+        """What the discriminators lose on real images and on fakes."""
+        return self.told_apart(part.real, made)
 
     def _losses(self, direction: Direction, start: Tensor, goal: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """Contrasts of one direction, and the fakes; keys come from the pass that makes the fakes where they can."""
         settings, net = self.config.contrast, self.networks[direction]
         real = torch.cat([start, goal]) if settings.identity else start
-        mirrored = settings.flip and bool(torch.rand((), generator=self._random) < 0.5)
+        mirrored = settings.flip and bool(torch.rand((), generator=self.random, device=self.device) < 0.5)
         with self.autocast():
             made, keys = with_taps(net, real.flip(3) if mirrored else real, self.taps)
             queries = features_at(net, made, self.taps)
@@ -120,20 +86,8 @@ class Contrast(Contest):
     def _contrast(self, direction: Direction, queries: list[Tensor], keys: list[Tensor]) -> Tensor:
         """Contrast between what a network finds in its results and in its inputs, at random places."""
         project = self.networks[f"projection_{direction}"]
-        places = draw_places(keys, self.config.contrast.patches, self._random)
+        places = draw_places(keys, self.config.contrast.patches, self.random)
         with torch.no_grad():
             wanted = project([key.detach().float() for key in keys], places)
         found = project([query.float() for query in queries], places)
         return patch_contrast(found, wanted, self.config.contrast.temperature)
-
-    # -- checkpoint ------------------------------------------------------------------------------------------------
-
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """All that the next step depends on, as named tensors and JSON values."""
-        tensors, values = super().state()
-        return tensors | {"random": self._random.get_state()}, values
-
-    def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
-        """Continue where `state` was taken; raise RuntimeError or KeyError if the weights are of other networks."""
-        super().restore(tensors, values)
-        self._random.set_state(tensors["random"])

@@ -1,6 +1,6 @@
 """What all adversarial trainings share: running means, and the way back from numbers that are not finite."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -40,14 +40,21 @@ class GuardedTraining:
         self.steps_done = 0
         self._skipped = 0
 
-    def update(self, name: str, loss: Tensor) -> bool:
-        """Take one step of an optimizer if loss and gradient are finite; say whether."""
+    def update(self, name: str, losses: Iterable[Tensor]) -> bool:
+        """Take one step of an optimizer along the sum of some losses, if all is finite; say whether.
+
+        Each loss is asked for when what the one before needed is free again.
+        """
         optimizer = self.optimizers[name]
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        total = torch.zeros(())
+        for loss in losses:
+            loss.backward()
+            total = total.to(loss.device) + loss.detach()
+            del loss
         weights = optimizer.param_groups[0]["params"]
         gradients = [weight.grad for weight in weights if weight.grad is not None]
-        if not bool(loss.isfinite() & get_total_norm(gradients).isfinite()):
+        if not bool(total.isfinite() & get_total_norm(gradients).isfinite()):
             return False
         optimizer.step()
         return True

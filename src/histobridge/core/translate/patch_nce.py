@@ -72,7 +72,7 @@ def features_at(net: nn.Module, x: Tensor, taps: Sequence[int]) -> list[Tensor]:
 def draw_places(features: Sequence[Tensor], count: int, random: torch.Generator) -> list[Tensor]:
     """Draw at most `count` different places of each of some feature maps (N, C, Y, X), the same for all N."""
     return [
-        torch.randperm(feature.shape[2] * feature.shape[3], generator=random)[:count].to(feature.device)
+        torch.randperm(feature.shape[2] * feature.shape[3], generator=random, device=random.device)[:count]
         for feature in features
     ]
 

@@ -1,9 +1,9 @@
 """One step of SynDiff training: a diffusion and a cycle, each against discriminators of its own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from math import cos, pi
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from torch.nn.functional import l1_loss, softplus
 from histobridge.core.config import Direction, Domain, TrainTranslatorConfig
 from histobridge.core.errors import InputError
 from histobridge.core.translate.card import card_of
-from histobridge.core.translate.contest import WAYS, Contest
+from histobridge.core.translate.contest import DOMAINS, WAYS, Contest, Losses, Part
 from histobridge.core.translate.diffusion import vp_schedule
 from histobridge.core.translate.generators import discriminator_of, generator_of
 from histobridge.core.translate.instant import Instant
@@ -20,7 +20,6 @@ from histobridge.core.translate.ncsnpp import NcsnPlusPlus
 from histobridge.core.translate.syndiff import SynDiff, fix_statistics, halo_of_tiles
 from histobridge.core.translate.time_discriminator import TimeDiscriminator
 
-DOMAINS: tuple[Domain, ...] = ("source", "target")
 SIDES = {
     "generators": ("source_to_target", "target_to_source", "make_source", "make_target"),
     "discriminators": ("source", "target", "judge_source", "judge_target"),
@@ -59,6 +58,10 @@ class Made(NamedTuple):
     earlier: dict[Domain, Tensor]
     """(N, 1, Y, X), x_t drawn from that."""
 
+    def detached(self) -> "Made":
+        """Return the same without gradients."""
+        return Made(*({domain: image.detach() for domain, image in images.items()} for images in self))
+
 
 class SynDiffLearner(Contest):
     """SynDiff in training (arXiv 2207.08208); see `Contest`.
@@ -91,45 +94,17 @@ class SynDiffLearner(Contest):
             for group in optimizer.param_groups:
                 group["betas"] = BETAS
         self.schedule = vp_schedule(self.settings.diffusion_steps, device)
-        self.random = torch.Generator(device).manual_seed(config.seed)
 
-    def step(self, source: Tensor, target: Tensor, labels: Tensor | None = None) -> dict[str, float]:
-        """Update generators and discriminators.
-
-        Parameters
-        ----------
-        source, target : Tensor, (N, 1, Y, X) float32
-            Crops of both domains with target looks, in [-1, 1].
-        labels : Tensor, optional
-            Not used.
-
-        Returns
-        -------
-        dict
-            Losses ``generator``, ``discriminator``, ``clean``, ``cycle``, each summed over both domains; empty when the
-            step was skipped because a loss or gradient was not finite, after which the networks are their running
-            means again.
-
-        Raises
-        ------
-        ProjectError
-            If many steps in a row had to be skipped.
-        """
-        self.set_learning_rate()
-        real: dict[Domain, Tensor] = {"source": source, "target": target}
-        parts: dict[str, Tensor] = {}
+    def learn(self, parts: Sequence[Part], said: Losses) -> bool:
+        """Update both sides by the same images, or, as published, discriminators first and by others."""
         if self.settings.share_fakes:
-            taken, noised, made = self._learn_to_make(real, parts)
-            taken = taken and self._learn_to_judge(real, noised, made, parts)
-        else:
-            noised = self._noised(real)
-            with torch.no_grad():
-                made = self._made(real, noised)
-            taken = self._learn_to_judge(real, noised, made, parts) and self._learn_to_make(real, parts)[0]
-        self.end_step(taken)
-        return {name: part.item() for name, part in parts.items()} if taken else {}
+            return super().learn(parts, said)
+        others = [part._replace(drawn=self.draw(part.real)) for part in parts]
+        with torch.no_grad():
+            made = [self._made(part) for part in others]
+        return self.learn_to_judge(others, made, said) and self.learn_to_make(parts, said)[0]
 
-    def _noised(self, real: Mapping[Domain, Tensor]) -> dict[Domain, Noised]:
+    def draw(self, real: Mapping[Domain, Tensor]) -> dict[Domain, Noised]:
         """Draw times, noise and latents for both domains."""
         drawn: dict[Domain, Noised] = {}
         for domain, images in real.items():
@@ -142,57 +117,44 @@ class SynDiffLearner(Contest):
     def _normal(self, *shape: int) -> Tensor:
         return torch.randn(shape, generator=self.random, device=self.device)
 
-    def _made(self, real: Mapping[Domain, Tensor], noised: Mapping[Domain, Noised]) -> Made:
+    def _made(self, part: Part) -> Made:
         """Estimate the other domain of both, and take a step of noise back beside it."""
         cycle: dict[Domain, Tensor] = {}
         clean: dict[Domain, Tensor] = {}
         earlier: dict[Domain, Tensor] = {}
         for direction, start, goal in WAYS:
             with self.autocast():
-                cycle[goal] = self.networks[direction](real[start]).float()
-                drawn = noised[start]
+                cycle[goal] = self.networks[direction](part.real[start]).float()
+                drawn = part.drawn[start]
                 make = self.networks[f"make_{start}"]
                 clean[start] = make(drawn.later, cycle[goal], drawn.step, drawn.latent)
             earlier[start] = self.schedule.earlier(clean[start], drawn.later, drawn.step, drawn.noise)
         return Made(cycle, clean, earlier)
 
-    def _learn_to_make(
-        self, real: Mapping[Domain, Tensor], parts: dict[str, Tensor]
-    ) -> tuple[bool, dict[Domain, Noised], Made]:
-        """Update the generators; say whether, and what they saw and made before."""
-        noised = self._noised(real)
-        self.sides["discriminators"].requires_grad_(False)
-        made = self._made(real, noised)
+    def make(self, part: Part) -> tuple[Losses, Made]:
+        """Losses ``generator``, ``clean`` and ``cycle``, and what was made."""
+        made = self._made(part)
         zero = torch.zeros((), device=self.device)
-        parts |= {"generator": zero, "clean": zero, "cycle": zero}
+        losses = {"generator": zero, "clean": zero, "cycle": zero}
         for direction, start, goal in WAYS:
             with self.autocast():
                 again = self.networks[direction](made.cycle[start]).float()
-            parts["cycle"] = parts["cycle"] + l1_loss(again, real[goal])
-            parts["clean"] = parts["clean"] + l1_loss(made.clean[goal], real[goal])
-            logits = self._judge_pair(goal, made.earlier[goal], noised[goal])
+            losses["cycle"] = losses["cycle"] + l1_loss(again, part.real[goal])
+            losses["clean"] = losses["clean"] + l1_loss(made.clean[goal], part.real[goal])
+            logits = self._judge_pair(goal, made.earlier[goal], part.drawn[goal])
             fooled = softplus(-logits).mean() + softplus(-self.judge(goal, made.cycle[goal])).mean()
-            parts["generator"] = parts["generator"] + fooled
-        loss = (
-            parts["generator"]
-            + self.settings.clean_weight * parts["clean"]
-            + self.settings.cycle_weight * parts["cycle"]
-        )
-        taken = self.update("generators", loss)
-        self.sides["discriminators"].requires_grad_(True)
-        return taken, noised, made
+            losses["generator"] = losses["generator"] + fooled
+        weighted = self.settings.clean_weight * losses["clean"] + self.settings.cycle_weight * losses["cycle"]
+        return losses | {"loss": losses["generator"] + weighted}, made.detached()
 
-    def _learn_to_judge(
-        self, real: Mapping[Domain, Tensor], noised: Mapping[Domain, Noised], made: Made, parts: dict[str, Tensor]
-    ) -> bool:
-        """Update the discriminators by real images and by what was made; say whether."""
+    def judge_made(self, part: Part, made: Made) -> Tensor:
+        """What the discriminators lose on real images, on those of the cycle and on those of the diffusion."""
         loss = torch.zeros((), device=self.device)
         for domain in DOMAINS:
-            loss = loss + self._told_apart(domain, noised[domain], made.earlier[domain].detach())
-            loss = loss + softplus(-self.judge(domain, real[domain])).mean()
-            loss = loss + softplus(self.judge(domain, made.cycle[domain].detach())).mean()
-        parts["discriminator"] = loss
-        return self.update("discriminators", loss)
+            loss = loss + self._told_apart(domain, part.drawn[domain], made.earlier[domain])
+            loss = loss + softplus(-self.judge(domain, part.real[domain])).mean()
+            loss = loss + softplus(self.judge(domain, made.cycle[domain])).mean()
+        return loss
 
     def _told_apart(self, domain: Domain, noised: Noised, fake: Tensor) -> Tensor:
         """Loss of the discriminator of the diffusion; every so often with a penalty on its gradient at real images."""
@@ -237,16 +199,6 @@ class SynDiffLearner(Contest):
                 fix_statistics(net, calibration[start], random)
             makers[direction] = net
         return SynDiff(makers, instant, card_of(self.config, instant, halo_of_tiles(self.config)))
-
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """All that the next step depends on, as named tensors and JSON values."""
-        tensors, values = super().state()
-        return tensors | {"random": self.random.get_state()}, values
-
-    def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
-        """Continue where `state` was taken; raise RuntimeError if the weights are of other networks."""
-        super().restore(tensors, values)
-        self.random.set_state(tensors["random"])
 
 
 class Change(nn.Module):
