@@ -237,7 +237,7 @@ def test_weights_of_another_network_are_refused(learned, tmp_path):
 
 def test_previews_show_both_directions(training):
     shown = training[1][-1].preview
-    assert {name: image.shape for name, image in shown.items()} == {THERE: (32, 96), BACK: (32, 96)}
+    assert {name: image.shape for name, image in shown.items()} == {THERE: (128, 96), BACK: (128, 96)}
 
 
 def test_the_faithful_presets_are_the_published_settings():

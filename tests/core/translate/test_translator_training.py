@@ -118,23 +118,23 @@ def test_a_checkpoint_of_other_networks_is_refused(pair, brief, tmp_path):
         finish(train(pair, brief.model_copy(update={"channels": 8}), tmp_path))
 
 
-def test_progress_tells_losses_and_shows_both_directions(pair, small):
+def test_progress_tells_losses_and_shows_the_same_tiles_of_both_domains(pair, small):
     config = small.model_copy(update={"steps": 51, "crop_px": 32, "channels": 2, "blocks": 1})
-    shown = {}
+    shown, tiles = {}, {}
     for progress in train(pair, config):
-        assert set(progress.metrics) == {"generator", "discriminator", "cycle", "identity"}
-        shown[progress.step] = progress.preview
-    assert [step for step, preview in shown.items() if preview] == [50, 51]
-    assert set(shown[50]) == {"source_to_target", "target_to_source"}
-    for image in shown[50].values():
-        assert (image.shape, image.dtype) == ((32, 96), np.uint8)
-
-
-def test_the_first_panel_of_a_preview_is_the_same_crop_each_time(pair, brief):
-    config = brief.model_copy(update={"steps": 50})
-    first, second = (list(train(pair, config.model_copy(update={"steps": steps})))[-1].preview for steps in (1, 2))
+        losses = {name: value for name, value in progress.metrics.items() if not name.startswith("tiles/")}
+        assert set(losses) == {"generator", "discriminator", "cycle", "identity"}
+        if progress.preview:
+            shown[progress.step] = progress.preview
+            tiles[progress.step] = {name: progress.metrics[name] for name in progress.metrics if name not in losses}
+    assert list(shown) == [1, 50, 51]
     for name in ("source_to_target", "target_to_source"):
-        assert np.array_equal(first[name][:, :32], second[name][:, :32])
+        assert (shown[50][name].shape, shown[50][name].dtype) == ((4 * 32, 3 * 32), np.uint8)
+        assert np.array_equal(shown[1][name][:, :32], shown[51][name][:, :32])
+        assert not np.array_equal(shown[1][name][:, 32:], shown[51][name][:, 32:])
+    assert set(tiles[50]) == {"tiles/source back", "tiles/target back", "tiles/to source", "tiles/to target"}
+    for name in ("tiles/source back", "tiles/target back"):
+        assert tiles[51][name] < tiles[1][name]
 
 
 def test_constant_crops_are_finite_and_learned_from(crops, brief):

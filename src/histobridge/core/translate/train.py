@@ -3,9 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from histobridge.core.checkpoint import load_checkpoint, save_checkpoint
 from histobridge.core.config import Domain, TrainTranslatorConfig
@@ -14,11 +12,15 @@ from histobridge.core.errors import ProjectError
 from histobridge.core.job import Job, Progress
 from histobridge.core.translate.base import Image, look_of
 from histobridge.core.translate.crops import Field, ImageCrops, Labelled, values_of
+from histobridge.core.translate.fixed_tiles import FixedTiles
 from histobridge.core.translate.instant import Instant
 from histobridge.core.translate.learner import TrainedTranslator, build_learner
 from histobridge.core.translate.quality.choosing import FIRST_SHARE, Chooser
 
 PREVIEW_EVERY = 50
+PREVIEWS = 400
+"""At most about so many in a training."""
+
 CALIBRATION_CROPS = 48
 CALIBRATION_PIXELS = 1 << 20
 
@@ -53,9 +55,8 @@ def train_pair(
     Yields
     ------
     Progress
-        Every step with the losses of the method, ``generator`` and ``discriminator`` among them, and every 50 steps
-        the previews ``source_to_target`` and ``target_to_source``: an image, its translation, and the way back, side
-        by side, (Y, X) uint8.
+        Every step with the losses of the method, ``generator`` and ``discriminator`` among them; every 50 steps or
+        more with pictures and numbers of a few fixed tiles, see `FixedTiles.look`.
 
     Returns
     -------
@@ -99,10 +100,10 @@ def train_matched(
         if step % config.checkpoint_every == 0 or step == config.steps:
             training.choose()
             training.save(on_checkpoint)
-        preview = training.preview() if step % PREVIEW_EVERY == 0 or step == config.steps else {}
+        shown, numbers = training.tiles.look(training.translator()) if _is_shown(step, config) else ({}, {})
         message = "training" if losses else "skipped a step that gave numbers that are not finite"
         try:
-            yield Progress(step, config.steps, message, losses, preview)
+            yield Progress(step, config.steps, message, losses | numbers, shown)
         except GeneratorExit:
             training.save(on_checkpoint)
             raise
@@ -126,8 +127,7 @@ class _Training:
         self.values = values_of(fields["source"])
         self.learner = build_learner(config, self.device, self.values)
         self.crops = self._crops(seed=config.seed)
-        shown = self._crops(seed=config.seed + 1)
-        self.shown = {domain: crops.draw()[0, 0].numpy() for domain, crops in shown.items()}
+        self.tiles = FixedTiles(self._crops(seed=config.seed + 1), instant)
         self.saved_step = 0
 
     def _crops(self, seed: int) -> dict[Domain, ImageCrops]:
@@ -163,21 +163,9 @@ class _Training:
         if self.chooser is not None and step >= FIRST_SHARE * self.config.steps:
             self.chooser.consider(step, self.finished())
 
-    def preview(self) -> dict[str, NDArray[np.uint8]]:
-        """Translate one crop of each domain there and back; source looks are put on for the eye."""
-        translator = self.learner.translator(self.instant)
-        source, target = self.shown["source"], self.shown["target"]
-        fake_target = translator.generate(source, "source_to_target")
-        fake_source = translator.generate(target, "target_to_source")
-        source_again = translator.generate(fake_target, "target_to_source")
-        target_again = translator.generate(fake_source, "source_to_target")
-        return {
-            "source_to_target": _side_by_side(self._bare(source), fake_target, self._bare(source_again)),
-            "target_to_source": _side_by_side(target, self._bare(fake_source), target_again),
-        }
-
-    def _bare(self, image: Image) -> Image:
-        return self.instant.translate(image, "target_to_source", self.instant.target_look)
+    def translator(self) -> TrainedTranslator:
+        """Copy the networks as they are, their norms not fixed, to look at what they make."""
+        return self.learner.translator(self.instant)
 
     def resume(self) -> None:
         """Go back to the checkpoint, if there is one."""
@@ -211,7 +199,6 @@ class _Training:
         on_checkpoint(step)
 
 
-def _side_by_side(*images: Image) -> NDArray[np.uint8]:
-    """Join images in [-1, 1] to one, (Y, X) uint8."""
-    joined: NDArray[np.uint8] = np.rint(np.clip(np.concatenate(images, axis=1) + 1, 0, 2) * 127.5).astype(np.uint8)
-    return joined
+def _is_shown(step: int, config: TrainTranslatorConfig) -> bool:
+    """Whether the fixed tiles are looked at after a step: the first, the last, and every 50th or four hundredth."""
+    return step in (1, config.steps) or step % max(PREVIEW_EVERY, config.steps // PREVIEWS) == 0
