@@ -75,6 +75,10 @@ ERRORS = {
     "an empty ring is filled": (TRUTH, replaced(TRUTH, (1, 0)), {"fill_inner": 1}, 1),
     "an open ring is closed and filled": (LARGE, with_gap(), {"close_ring": 1, "fill_inner": 1}, 2),
     "a bare axon gets a sheath": (TRUTH, replaced(TRUTH, (2, 0)), {"grow_sheath": 1}, 1),
+    "a thin axon is made thicker": (LARGE, fibre((48, 48), axon=31, sheath=11), {"thicken_axon": 3}, 3),
+    "a thick axon is made thinner": (LARGE, fibre((48, 48), axon=36, sheath=6), {"thin_axon": 2}, 2),
+    "a thin sheath is made thicker": (LARGE, fibre((48, 48), axon=34, sheath=6), {"thicken_sheath": 2}, 2),
+    "a thick sheath is made thinner": (LARGE, fibre((48, 48), axon=34, sheath=10), {"thin_sheath": 2}, 2),
     "a rough outline is smoothed": (TRUTH, rough(), {"smooth": 1}, 1),
 }
 
@@ -87,7 +91,7 @@ def test_each_error_is_mended_by_the_tool_made_for_it(new_edit, case):
     assert course.used == used
     assert course.effort.strokes == 0
     assert course.effort.clicks == clicks + 1, "the last one accepts the tile"
-    assert course.effort.seconds == pytest.approx(5 + len(used) * 0.5 + clicks * 0.8)
+    assert course.effort.seconds == pytest.approx(5 + sum(used.values()) * 0.5 + clicks * 0.8)
     assert course.effort.dice_after >= 0.97 > course.effort.dice_before
     assert edit.status == "accepted"
 
@@ -122,6 +126,17 @@ def test_a_missing_fibre_gets_its_axon_by_the_brush_and_its_sheath_by_a_click(ne
     (course,) = correct_towards(new_edit(fibre((26, 26))), TRUTH, [0.97], SURE, PAIR)
     assert course.used == {"grow_sheath": 1}
     assert course.effort.strokes == 1
+
+
+def test_an_outline_that_is_off_to_both_sides_snaps_to_the_edge(new_edit):
+    truth = fibre((48, 48), axon=30, sheath=10)
+    shown = fibre((48, 44), axon=30, sheath=10)
+    image = np.where(truth == 2, 60, 170).astype(np.uint8)
+    (course,) = correct_towards(new_edit(shown), truth, [0.97], SURE, Toolbox(1, 2, image))
+    assert course.used == {"snap_outline": 1}
+    assert course.effort.strokes == 0
+    (course,) = correct_towards(new_edit(shown), truth, [0.97], SURE, PAIR)
+    assert (course.used.get("snap_outline", 0), course.refused) == (0, 1), "without an image there is no edge"
 
 
 def test_a_tool_that_made_it_worse_is_taken_back_and_not_tried_again(new_edit):

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histobridge.core.annotator import EVERYWHERE, Classes, Error
+from histobridge.core.annotator_outlines import choose_move
 from histobridge.core.fibres import number_fibres
 from histobridge.core.manifest import IGNORE
 from histobridge.core.tools.fill import is_open, passable
@@ -146,7 +147,9 @@ class Diagnosis:
             found = self._merge(view, wrong, value)
         if found is None and self.pair and instead == 0:
             found = self._fill(view, wrong) if value == self.pair[0] else self._sheath(view, error, wrong)
-        return self._smooth(view, wrong) if found is None and small else found
+        if found is None and small:
+            found = self._smooth(view, wrong)
+        return self._outline(view, (value, instead), wrong) if found is None and self.pair else found
 
     def _delete(self, view: View, error: Error) -> Plan | None:
         whole = (slice(0, self.truth.shape[0]), slice(0, self.truth.shape[1]))
@@ -226,16 +229,29 @@ class Diagnosis:
 
     def _smooth(self, view: View, wrong: Mask) -> Plan | None:
         """Smooth a shown object whose outline is much longer than the true one."""
-        whole = (slice(0, self.truth.shape[0]), slice(0, self.truth.shape[1]))
-        shown = view.fibres_in(whole)
-        number = _commonest(shown[beside(wrong)])
-        fibre = shown == number
-        true = self.fibres == _commonest(self.fibres[fibre]) if number else fibre
-        if not number or not self.fibres[true].any() or _outline(fibre) < ROUGH * _outline(true):
+        fibre, true = self._matched(view, wrong)
+        if not true.any() or _outline(fibre) < ROUGH * _outline(true):
             return None
         if np.count_nonzero(fibre ^ true) > LIKE * np.count_nonzero(true):
             return None
         return Plan((_click("smooth", fibre),), (fibre ^ true) & (self.truth != IGNORE))
+
+    def _outline(self, view: View, what: tuple[int, int], wrong: Mask) -> Plan | None:
+        """Move an outline that is off all around."""
+        fibre, true = self._matched(view, wrong)
+        axon = fibre & (view.classes == self.pair[0])
+        if not true.any() or not axon.any():
+            return None
+        move = choose_move(view.classes, self.truth, fibre, true, (self.pair[0], self.pair[1]), what)
+        return Plan((_click(move[0], axon),) * move[1], move[2]) if move else None
+
+    def _matched(self, view: View, wrong: Mask) -> tuple[Mask, Mask]:
+        """Find the shown fibre at wrong pixels and the true one that it stands for; empty if there is none."""
+        whole = (slice(0, self.truth.shape[0]), slice(0, self.truth.shape[1]))
+        shown = view.fibres_in(whole)
+        number = _commonest(shown[beside(wrong)])
+        fibre = (shown == number) & (shown > 0)
+        return fibre, (self.fibres == _commonest(self.fibres[fibre])) & (self.fibres > 0)
 
 
 def _parts(regions: NDArray[np.int32], inside: Mask, whole: int = 0) -> list[int]:

@@ -24,6 +24,11 @@ TOOLS = {
     "cut": "cut",
     "merge": "merge",
     "smooth": "smooth",
+    "thicken_axon": "outline",
+    "thin_axon": "outline",
+    "thicken_sheath": "outline",
+    "thin_sheath": "outline",
+    "snap_outline": "snap_outline",
 }
 """Tools the annotator knows -> their modules in `core.tools`."""
 
@@ -93,9 +98,9 @@ def correct_towards(
     Without a toolbox every goal costs what `correct_tile` with that `target_dice` costs. With one, what is seen to be
     wrong is first tried to be mended by a tool if that takes less time than the brush: a false fibre is deleted, an
     empty ring filled, an open one closed first, a bare axon given a sheath, what has run together by a narrow bridge
-    cut, what is parted by a narrow gap merged, a rough outline smoothed. A tool whose result is worse than what was
-    before is taken back, and not tried again there. The annotator knows the truth of what it sees, but not what a tool
-    will do.
+    cut, what is parted by a narrow gap merged, a rough outline smoothed, one that is off all around moved. A tool whose
+    result is worse than what was before is taken back, and not tried again there. The annotator knows the truth of what
+    it sees, but not what a tool will do.
 
     Parameters
     ----------
