@@ -98,12 +98,14 @@ def test_a_method_is_chosen_with_its_preset_and_its_cost_told_before(make_window
     assert (verb, config["method"], config["published"], config["crop_px"]) == ("train-translator", "cut", True, 256)
 
 
-def test_a_trained_translator_tells_its_verdict(make_window, sample, matched, ended):
+def test_a_trained_translator_tells_its_verdict_and_is_not_offered_if_it_failed(make_window, sample, matched, ended):
     run = ended("train-translator", TrainTranslatorConfig())
     write_quality(run.path, Quality(ways={}, verdict="failed", reasons=("Borders lie 3.0 px off.",)))
     _, window = make_window(sample)
     window.go("translate")
-    assert window.page("translate").verdict.text() == "Failed. Borders lie 3.0 px off."
+    shown = window.page("translate").result
+    assert shown.verdict.text() == "Failed. Borders lie 3.0 px off."
+    assert shown.use_button.isHidden()
 
 
 def test_a_training_translator_shows_its_newest_pictures_and_curves(make_window, sample, matched):
@@ -118,8 +120,8 @@ def test_a_training_translator_shows_its_newest_pictures_and_curves(make_window,
     run.log("progress", step=5, total=10, message="", metrics={"cycle": 0.4})
     say(run, "running", step=5, total=10)
     window.session.poll()
-    assert page.previews["source_to_target"].shows_something
-    assert "cycle 0.4" in page.curves.toolTip()
+    assert page.result.triptych.pictures["source_to_target"].shows_something
+    assert "cycle 0.4" in page.result.losses.toolTip()
 
 
 def test_instant_needs_no_training_and_goes_on_to_labels(make_window, sample, matched, ended, engine):
@@ -135,12 +137,17 @@ def test_instant_needs_no_training_and_goes_on_to_labels(make_window, sample, ma
     assert (verb, config["translator"], config["route"]) == ("propose", "instant", "auto")
 
 
-def test_labels_offers_trained_translators_first(make_window, sample, matched, ended):
-    run = ended("train-translator", TrainTranslatorConfig())
+def test_labels_offers_trained_translators_but_starts_with_one_only_if_asked_to(make_window, sample, matched, ended):
+    run = ended("train-translator", TrainTranslatorConfig(method="cut"))
     _, window = make_window(sample)
     window.go("labels")
     combo = window.page("labels").translator
     assert [combo.itemData(index) for index in range(combo.count())] == [run.id, "instant", "identity"]
+    assert combo.itemText(0).startswith("CUT 1:")
+    assert combo.currentData() == "instant"
+    window.go("translate")
+    window.page("translate").result.use_button.click()
+    assert window.step_bar.current == "labels"
     assert combo.currentData() == run.id
 
 

@@ -10,11 +10,13 @@ from histobridge.core.errors import ProjectError
 from histobridge.core.runs import Run
 from histobridge.widgets.cost import estimate, steps_of
 from histobridge.widgets.form import ConfigForm, Fold
+from histobridge.widgets.method_box import METHODS
 from histobridge.widgets.models import ROUTES, proposals_of
 from histobridge.widgets.page import ERROR_STYLE, Note, Page, button, heading, row
 from histobridge.widgets.routes import EvidenceTable, RouteChoice
 
 FIRST_ROUTE = "auto"
+TRANSLATORS = ("train-translator", "import-translator")
 HIDDEN = ("route", "translator", "matching", "for_comparison")
 
 
@@ -80,22 +82,21 @@ class LabelsPage(Page):
         self.trouble.say(trouble)
 
     def _fill_translators(self) -> None:
-        """Offer what needs no training and every translator that was trained."""
+        """Offer what needs no training and every translator that was trained; the one chosen before, or the default."""
         project = self.session.project
         assert project is not None
         trained = [
             item
             for item in self.session.followed.values()
-            if item.verb == "train-translator" and item.state.status == "finished"
+            if item.verb in TRANSLATORS and item.state.status == "finished"
         ]
-        wanted = self.session.remembered.place(project.path).get("translator") or (
-            trained[-1].run.id if trained else "instant"
-        )
+        wanted = self.session.remembered.place(project.path).get("translator") or ProposeConfig().translator
         self.translator.blockSignals(True)
         self.translator.clear()
         for number, item in reversed(list(enumerate(trained, start=1))):
+            name = METHODS.get(item.config.get("method", ""), "Imported").split(":")[0]
             self.translator.addItem(
-                f"Quick {number}: {item.run.id[4:6]}-{item.run.id[6:8]} {_clock(item.run.id)}", item.run.id
+                f"{name} {number}: {item.run.id[4:6]}-{item.run.id[6:8]} {_clock(item.run.id)}", item.run.id
             )
         self.translator.addItem("Instant", "instant")
         self.translator.addItem("None (identity)", "identity")

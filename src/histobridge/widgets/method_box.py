@@ -12,7 +12,10 @@ METHODS = {
     "cut": "CUT: patches stay in place",
     "fastcut": "FastCUT: the same, quicker",
     "syndiff": "SynDiff: diffusion",
+    "bridgecut": "BridgeCUT: ours, in small steps",
 }
+OWN = {"contrast": ("cut", "fastcut"), "syndiff": ("syndiff",), "bridge": ("bridgecut",)}
+"""Groups of settings, and the methods that they are of."""
 NAMES = {"fast": "Ours, for a GPU", "faithful": "As published, for a large GPU", "cpu": "Small, for two CPU cores"}
 
 
@@ -28,7 +31,8 @@ class MethodBox(QWidget):
         self.method, self.preset = QComboBox(), QComboBox()
         for box, words, called in ((self.method, METHODS, "Method"), (self.preset, NAMES, "Size")):
             for key, text in words.items():
-                box.addItem(text, key)
+                if box is self.preset or key in PRESETS:
+                    box.addItem(text, key)
             label = QLabel(called)
             label.setBuddy(box)
             box.setAccessibleName(called)
@@ -41,8 +45,7 @@ class MethodBox(QWidget):
     def _start_over(self) -> None:
         """Make a form for the method as its preset has it; settings of other methods are not shown."""
         method, preset = self.method.currentData(), self.preset.currentData()
-        others = {"contrast": ("cut", "fastcut"), "syndiff": ("syndiff",)}
-        unused = tuple(name for name, methods in others.items() if method not in methods)
+        unused = tuple(name for name, methods in OWN.items() if method not in methods)
         form = ConfigForm(PRESETS[method][preset], main=("steps",), hidden=("method", "preset", "matching", *unused))
         form.changed.connect(self.changed)
         layout = self.layout()

@@ -66,8 +66,9 @@ class MonitorDock(QWidget):
         self.stop = button("Stop", self._stop, "Stop this job; what it learned so far is kept")
         self.resume = button("Resume", self._resume, "Go on from the last checkpoint")
         self.state, self.machine = Note(), Note()
-        self.curves = Curves()
-        self.curves.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.curves, self.on_tiles = Curves(), Curves(tiles=True)
+        for curves in (self.curves, self.on_tiles):
+            curves.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.pictures = RunPictures()
         self.log = QPlainTextEdit()
         self.log.setReadOnly(True)
@@ -80,7 +81,8 @@ class MonitorDock(QWidget):
         beside.addWidget(self.jobs, 1)
         beside.addWidget(row(self.stop, self.resume))
         self.tabs = QTabWidget()
-        for name, widget in (("Curves", self.curves), ("Pictures", self.pictures), ("Log", self.log)):
+        plots = row(self.curves, self.on_tiles, stretch=False)
+        for name, widget in (("Curves", plots), ("Pictures", self.pictures), ("Log", self.log)):
             self.tabs.addTab(widget, name)
         self.tabs.currentChanged.connect(self._ask)
         within = QVBoxLayout(right)
@@ -167,7 +169,9 @@ class MonitorDock(QWidget):
         added = self._tail.added()[-MOST_LINES:]
         if added:
             self.log.appendPlainText("\n".join(map(event_words, added)))
-        self.curves.follow(item.run)
+        for curves in (self.curves, self.on_tiles):
+            curves.follow(item.run)
+        self.on_tiles.setVisible(self.on_tiles.shows_something)
         self.pictures.follow(item)
 
     def _list(self) -> None:

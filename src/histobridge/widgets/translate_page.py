@@ -1,27 +1,20 @@
 """Page 3: the translator, as cards from seconds to hours."""
 
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QButtonGroup, QLabel, QRadioButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QButtonGroup, QRadioButton, QVBoxLayout, QWidget
 
 from histobridge.core.config import TrainTranslatorConfig
 from histobridge.core.translate.cost import cost_in_words
-from histobridge.core.translate.quality.report import read_quality
 from histobridge.widgets.cost import estimate
-from histobridge.widgets.curves import Curves
 from histobridge.widgets.form import ConfigForm
-from histobridge.widgets.method_box import MethodBox
-from histobridge.widgets.page import Note, Page, button, heading
-from histobridge.widgets.pictures import Picture
+from histobridge.widgets.method_box import OWN, MethodBox
+from histobridge.widgets.page import Note, Page, button
 from histobridge.widgets.session import Followed
+from histobridge.widgets.translator_result import TranslatorResult
 
 CARDS = {
     "instant": ("Instant", "Seconds. Polarity and grey values only; needs no training."),
     "quick": ("Quick", "Minutes. A small CycleGAN learns the texture too."),
     "best": ("Choose a method", "From minutes to days: CUT, SynDiff and CycleGAN, as published or ours."),
-}
-DIRECTIONS = {
-    "source_to_target": "Source → translated → back",
-    "target_to_source": "Target → translated → back",
 }
 
 
@@ -48,7 +41,7 @@ class TranslatePage(Page):
             layout.addWidget(Note(says))
             self.cards[name] = radio
             self.body.addWidget(card)
-        hidden = ("method", "preset", "matching", "contrast", "syndiff")
+        hidden = ("method", "preset", "matching", *OWN)
         self.form = ConfigForm(TrainTranslatorConfig(), main=("steps",), hidden=hidden)
         self.methods = MethodBox()
         self.methods.changed.connect(self._chosen)
@@ -57,20 +50,7 @@ class TranslatePage(Page):
         self.start_button = button("Train translator", self.start, primary=True)
         for widget in (self.form, self.methods, self.cost, self.start_button):
             self.body.addWidget(widget)
-        self.result = QWidget()
-        shown = QVBoxLayout(self.result)
-        shown.setContentsMargins(0, 0, 0, 0)
-        shown.addWidget(heading("What it makes"))
-        self.previews = {name: Picture(110) for name in DIRECTIONS}
-        for name, text in DIRECTIONS.items():
-            caption = QLabel(text)
-            caption.setAlignment(Qt.AlignmentFlag.AlignCenter)
-            shown.addWidget(self.previews[name])
-            shown.addWidget(caption)
-        self.verdict = Note()
-        shown.addWidget(self.verdict)
-        self.curves = Curves()
-        shown.addWidget(self.curves)
+        self.result = TranslatorResult(self.session, lambda run_id: self.go("labels", translator=run_id))
         self.body.addWidget(self.result)
         self.cards["quick"].setChecked(True)
 
@@ -109,16 +89,11 @@ class TranslatePage(Page):
             self.follow(newest)
 
     def follow(self, item: Followed) -> None:
-        if item.verb != "train-translator":
-            return
-        self.result.show()
-        for name, picture in self.previews.items():
-            file = item.run.path / f"preview-{name}.png"
-            if file.exists():
-                picture.show_file(file)
-        self.curves.follow(item.run)
-        quality = read_quality(item.run.path)
-        self.verdict.say(quality.words() if quality is not None else "")
+        """Show the newest training; others are in the Monitor."""
+        newest = self.session.newest("train-translator")
+        if newest is not None and item.run.id == newest.run.id:
+            self.result.show()
+            self.result.follow(item)
 
     def start(self) -> None:
         """Train, or go on with the instant translator."""

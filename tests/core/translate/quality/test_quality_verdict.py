@@ -12,7 +12,7 @@ from histobridge.core.translate.quality.features import segmenter_features
 from histobridge.core.translate.quality.measure import measure
 from histobridge.core.translate.quality.panel import Panel, Shown, panel_of_fields
 from histobridge.core.translate.quality.report import read_quality, write_quality
-from histobridge.core.translate.quality.verdict import judged
+from histobridge.core.translate.quality.verdict import judged, tiling_words
 
 CENTRES = ((30, 30), (30, 98), (98, 30), (98, 98), (64, 64))
 
@@ -150,7 +150,15 @@ def test_tiles_that_do_not_join_make_it_doubtful(panel):
     quality = measure(panel.instant, panel, tiles=False)
     torn = judged(quality.model_copy(update={"tile_mismatch": 0.4, "seam_ratio": 2.0}))
     assert torn.verdict == "doubtful"
-    assert "Tiles do not join" in torn.words()
+    assert "Tiles do not join: the step across their borders is 2.00 times that nearby" in torn.words()
+    assert "at most 20.0%" in torn.words()
+
+
+def test_how_tiles_join_is_told_wherever_it_was_measured(panel):
+    quality = measure(panel.instant, panel)
+    assert tiling_words(quality).startswith("Tiles join: the step across their borders is")
+    assert tiling_words(quality).endswith("by at most 0.0%.")
+    assert tiling_words(measure(panel.instant, panel, tiles=False)) == ""
 
 
 def test_without_a_segmenter_the_verdict_is_doubtful_and_says_so(panel):

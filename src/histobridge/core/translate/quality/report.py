@@ -97,11 +97,11 @@ class Quality(Config):
     structure: Structure | None = None
     """None where there is no source segmenter or no labels."""
 
-    seam_ratio: float = 1.0
-    """Step across borders of tiles over that nearby."""
+    seam_ratio: float | None = None
+    """Step across borders of tiles over that nearby; none where it was not measured."""
 
-    tile_mismatch: float = 0.0
-    """Largest grey difference between two grids of tiles."""
+    tile_mismatch: float | None = None
+    """Largest grey difference, of values in [-1, 1], between two grids of tiles; none where it was not measured."""
 
     score: float = 0.0
     """In [0, 1]: what checkpoints are chosen by."""

@@ -92,8 +92,29 @@ def _findings(quality: Quality) -> Iterator[Found]:
         if way.looks.kid > FARTHER * max(way.instant.kid, 0.0) + TINY:
             name = direction.replace("_", " ")
             yield "doubtful", f"From {name}, images look no more like the other modality than by grey values alone."
-    if quality.tile_mismatch > MISMATCH:
-        yield "doubtful", f"Tiles do not join (step across their borders {quality.seam_ratio:.2f} times that nearby)."
+    if quality.tile_mismatch is not None and quality.tile_mismatch > MISMATCH:
+        yield "doubtful", tiling_words(quality)
+
+
+def tiling_words(quality: Quality) -> str:
+    """Say how the tiles of large images join.
+
+    Parameters
+    ----------
+    quality : Quality
+
+    Returns
+    -------
+    str
+        Seam ratio, and tile mismatch as a share of the grey range; empty where they were not measured.
+    """
+    if quality.seam_ratio is None or quality.tile_mismatch is None:
+        return ""
+    joins = "Tiles do not join" if quality.tile_mismatch > MISMATCH else "Tiles join"
+    return (
+        f"{joins}: the step across their borders is {quality.seam_ratio:.2f} times that nearby, "
+        f"and another grid of tiles changes grey values by at most {quality.tile_mismatch / 2:.1%}."
+    )
 
 
 def _structure_findings(found: Structure) -> Iterator[Found]:

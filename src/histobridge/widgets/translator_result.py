@@ -1,0 +1,112 @@
+"""What became of the newest training of a translator: how far it is, what it makes, whether it is any good."""
+
+import time
+from collections.abc import Callable
+
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from histobridge.core.errors import ProjectError
+from histobridge.core.runs import RunState
+from histobridge.core.translate.quality.report import read_quality
+from histobridge.core.translate.quality.verdict import tiling_words
+from histobridge.widgets.curves import Curves
+from histobridge.widgets.job_panel import time_left
+from histobridge.widgets.page import ERROR_STYLE, Note, button, heading, row
+from histobridge.widgets.session import Followed, Session
+from histobridge.widgets.triptych import Triptych
+
+STOPPED = ("failed", "cancelled", "interrupted")
+
+
+class TranslatorResult(QWidget):
+    """Pictures, curves and verdict of one training, and buttons to stop it, go on with it and use it.
+
+    Parameters
+    ----------
+    session : Session
+    use : callable
+        Called with the id of the run that the user wants to propose labels with.
+    """
+
+    def __init__(self, session: Session, use: Callable[[str], object]):
+        super().__init__()
+        self._session, self._use = session, use
+        self._item: Followed | None = None
+        self.progress = Note()
+        self.stop_button = button("Stop", self._stop, "Stop the training; what it learned so far is kept")
+        self.resume_button = button("Resume", self._resume, "Go on from the last checkpoint")
+        self.verdict, self.tiling, self.trouble = Note(), Note(), Note(style=ERROR_STYLE)
+        self.use_button = button("Use it for labels", self._propose, "Go on to Labels with this translator")
+        self.triptych = Triptych()
+        self.losses, self.on_tiles = Curves(), Curves(tiles=True)
+        self.tiles_heading = heading("On these tiles: grey values back, and texture (smaller is better)")
+        self.tiles_heading.setWordWrap(True)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(heading("Newest translator"))
+        layout.addWidget(self.progress)
+        layout.addWidget(row(self.stop_button, self.resume_button))
+        for note in (self.trouble, self.verdict, self.tiling):
+            layout.addWidget(note)
+        layout.addWidget(row(self.use_button))
+        for widget in (self.triptych, self.tiles_heading, self.on_tiles, heading("Losses"), self.losses):
+            layout.addWidget(widget)
+
+    def follow(self, item: Followed) -> None:
+        """Show a run as it is now."""
+        self._item = item
+        state = item.state
+        live = state.status in ("queued", "running")
+        stopping = live and item.run.cancel_requested()
+        self.progress.say(_progress_words(state, stopping=stopping))
+        self.stop_button.setVisible(live)
+        self.stop_button.setEnabled(not stopping)
+        self.resume_button.setVisible(state.status in STOPPED)
+        self.triptych.follow(item.run.path)
+        for curves in (self.losses, self.on_tiles):
+            curves.follow(item.run)
+        for widget in (self.tiles_heading, self.on_tiles):
+            widget.setVisible(self.on_tiles.shows_something)
+        self._judge(item)
+
+    def _judge(self, item: Followed) -> None:
+        """Say the verdict of a training that is done."""
+        trouble, quality = "", None
+        done = item.state.status == "finished"
+        try:
+            quality = read_quality(item.run.path) if done else None
+        except ProjectError as error:
+            trouble = str(error)
+        self.trouble.say(trouble)
+        self.verdict.say(quality.words() if quality is not None else "")
+        self.tiling.say(tiling_words(quality) if quality is not None else "")
+        self.use_button.setVisible(done and (quality is None or quality.verdict != "failed"))
+
+    def _stop(self) -> None:
+        if self._item is not None:
+            self._session.cancel(self._item.run)
+            self.follow(self._item)
+
+    def _resume(self) -> None:
+        if self._item is not None:
+            self.resume_button.hide()
+            self._session.resume(self._item.run)
+
+    def _propose(self) -> None:
+        if self._item is not None:
+            self._use(self._item.run.id)
+
+
+def _progress_words(state: RunState, *, stopping: bool) -> str:
+    """Say how far a training is."""
+    at = f"step {state.step} of {state.total}" if state.total else "no step yet"
+    if stopping:
+        return f"Stopping at {at}…"
+    if state.status == "queued":
+        return "Waiting for its turn."
+    if state.status == "running":
+        return " · ".join(part for part in (f"Training: {at}", time_left(state, time.time())) if part)
+    if state.status in STOPPED:
+        how = {"cancelled": "Stopped", "failed": "Failed", "interrupted": "Broken off"}[state.status]
+        return f"{how} at {at}. Resume goes on from the last checkpoint."
+    return f"Trained: {at}."
