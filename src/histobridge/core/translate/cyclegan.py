@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from histobridge.core.config import Direction
 from histobridge.core.device import choose_device
@@ -51,26 +52,30 @@ class CycleGan:
         """Translate one crop; see `Translator.translate`."""
         check_direction(self, direction)
         if direction == "source_to_target":
-            return self.generate(self.instant.translate(image, direction, look), direction)
-        return self.instant.translate(self.generate(image, direction), direction, look)
+            return self.generate(self.instant.translate(image, direction, look), direction, origin)
+        return self.instant.translate(self.generate(image, direction, origin), direction, look)
 
     @torch.no_grad()
-    def generate(self, image: Image, direction: Direction) -> Image:
+    def generate(self, image: Image, direction: Direction, origin: tuple[int, int] = (0, 0)) -> Image:
         """Apply one generator to (Y, X) with target looks; sizes that do not fit its strides are reflected to fit."""
-        net = self.generators[direction]
         extra = [max(SMALLEST, -(-size // STRIDE) * STRIDE) - size for size in image.shape]
         padded = np.pad(image, [(0, count) for count in extra], mode="reflect") if any(extra) else image
-        device = next(net.parameters()).device
+        device = next(self.generators[direction].parameters()).device
         x = torch.from_numpy(np.ascontiguousarray(padded, dtype=np.float32)).to(device)
-        translated: Image = net(x[None, None])[0, 0].cpu().numpy()
+        translated: Image = self.apply(x[None, None], direction, origin)[0, 0].cpu().numpy()
         return translated[: image.shape[0], : image.shape[1]]
+
+    def apply(self, x: Tensor, direction: Direction, origin: tuple[int, int]) -> Tensor:
+        """Apply one generator to (1, 1, Y, X) whose first pixel is at `origin`."""
+        translated: Tensor = self.generators[direction](x)
+        return translated
 
     def save(self, folder: Path) -> None:
         """Write ``translator.safetensors`` and, last, ``translator.json`` into `folder`."""
         self.card = write_translator(folder, self.generators, self.card)
 
     @classmethod
-    def load(cls, folder: Path, device: str = "auto") -> "CycleGan":
+    def load(cls, folder: Path, device: str = "auto") -> Self:
         """Read what `save` wrote.
 
         Parameters
@@ -85,11 +90,12 @@ class CycleGan:
             If a file is missing, damaged, of another version, or does not fit the other; names the file.
         """
         card = read_card(folder)
-        generators: dict[Direction, nn.Module] = {direction: _empty_generator(card) for direction in BOTH_DIRECTIONS}
+        generators: dict[Direction, nn.Module] = {direction: cls.empty(card) for direction in BOTH_DIRECTIONS}
         read_weights(folder, card, generators)
         where = choose_device(device)
         return cls({direction: net.to(where) for direction, net in generators.items()}, instant_of(card), card)
 
-
-def _empty_generator(card: TranslatorCard) -> nn.Module:
-    return with_fixed_norms(generator_of(card.config))
+    @staticmethod
+    def empty(card: TranslatorCard) -> nn.Module:
+        """Generator of the shape that a card tells, its weights to be read."""
+        return with_fixed_norms(generator_of(card.config))

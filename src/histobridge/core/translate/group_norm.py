@@ -8,14 +8,16 @@ EPSILON = 1e-6
 
 
 class StepGroupNorm(nn.Module):
-    """Group normalisation without weights: at most 32 groups of at least four channels.
+    """Group normalisation without weights.
 
     Parameters
     ----------
     channels : int
         A multiple of its number of groups.
     steps : int
-        T, steps of the diffusion.
+        T, steps of the diffusion or bridge.
+    groups : int, optional
+        None: at most 32 groups of at least four channels; as many as channels: instance normalisation.
 
     Attributes
     ----------
@@ -26,10 +28,10 @@ class StepGroupNorm(nn.Module):
     mean: Tensor
     variance: Tensor
 
-    def __init__(self, channels: int, steps: int):
+    def __init__(self, channels: int, steps: int, groups: int | None = None):
         super().__init__()
         self.mode = "live"
-        self.groups = min(channels // 4, 32)
+        self.groups = groups or min(channels // 4, 32)
         self.register_buffer("mean", torch.zeros(steps, self.groups))
         self.register_buffer("variance", torch.ones(steps, self.groups))
 

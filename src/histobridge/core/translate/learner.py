@@ -63,6 +63,10 @@ def build_learner(config: TrainTranslatorConfig, device: torch.device, values: S
         from histobridge.core.translate.syndiff_learning import SynDiffLearner
 
         return SynDiffLearner(config, device)
+    if config.method == "bridgecut":
+        from histobridge.core.translate.bridge_learning import BridgeLearner
+
+        return BridgeLearner(config, device, values)
     from histobridge.core.translate.adversaries import Adversaries
     from histobridge.core.translate.cut import Contrast
 
@@ -83,10 +87,15 @@ def load_trained(folder: Path, device: str = "auto") -> TrainedTranslator:
     ProjectError
         If a file is missing, damaged, of another version, or does not fit the other; names the file.
     """
-    if read_card(folder).method == "syndiff":
+    method = read_card(folder).method
+    if method == "syndiff":
         from histobridge.core.translate.syndiff import SynDiff
 
         return SynDiff.load(folder, device)
+    if method == "bridgecut":
+        from histobridge.core.translate.bridgecut import BridgeCut
+
+        return BridgeCut.load(folder, device)
     from histobridge.core.translate.cyclegan import CycleGan
 
     return CycleGan.load(folder, device)

@@ -1,0 +1,160 @@
+"""How close translators come to a known truth: drawn pairs of modalities, harder than an inversion.
+
+    python benchmarks/known_truth.py
+    python benchmarks/known_truth.py --methods bridgecut --without segmentation similarity contrast transport
+    python benchmarks/known_truth.py --methods bridgecut cyclegan --seeds 0 1 2 --steps 200
+
+Fields of rings. In the source rings are dark, insides bright, the rest in between, under fine noise with specks. In the
+target rings are bright, insides are brighter than the rest, all is blurred, under coarse noise and a slow gradient. So
+no map of grey values leads from one to the other: insides and the rest change places. Training sees different rings in
+both domains, and labels of the source; the truth is the target's look of the test rings without noise. Each method has
+its `cpu` preset and the checkpoint that looks best without labels. `--without` repeats BridgeCUT with one part less
+each, `--bridge` with other numbers of steps. Seeds are of the drawing and of the training. Nothing is kept: one line a
+result.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+
+from histobridge.core.config import TrainTranslatorConfig
+from histobridge.core.job import finish
+from histobridge.core.translate.base import look_of
+from histobridge.core.translate.crops import Labelled
+from histobridge.core.translate.instant import Instant
+from histobridge.core.translate.presets import PRESETS
+from histobridge.core.translate.quality.choosing import Chooser
+from histobridge.core.translate.quality.measure import measure
+from histobridge.core.translate.quality.panel import panel_of_fields
+from histobridge.core.translate.train import train_matched
+
+SIDE = 128
+FIELDS, TESTED = 30, 8
+SOURCE_GREYS, TARGET_GREYS = (0.0, 0.5, -0.8), (-0.6, -0.1, 0.7)
+"""Of the rest, insides and rings."""
+PARTS = ("segmentation", "similarity", "contrast", "transport")
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    arguments = parse(words)
+    print(f"{'method':32}{'seed':>5}{'error':>8}{'PSNR':>7}{'rings':>8}{'insides':>9}{'step':>6}{'seconds':>9}")
+    for seed in arguments.seeds:
+        pair = Drawn(seed)
+        tell("instant", seed, pair, pair.instant.translate, "", 0.0)
+        for name, config in variants(arguments):
+            begun = time.perf_counter()
+            with tempfile.TemporaryDirectory() as folder:
+                translator, step = learned(pair, config.model_copy(update={"seed": seed, "device": "cpu"}), folder)
+            tell(name, seed, pair, translator.translate, str(step), time.perf_counter() - begun)
+
+
+def parse(words: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--methods", nargs="*", default=list(PRESETS), choices=list(PRESETS))
+    parser.add_argument("--without", nargs="*", default=[], choices=[*PARTS, "demodulated", "segmenter_sees_fakes"])
+    parser.add_argument("--bridge", nargs="*", type=int, default=[], help="numbers of bridge steps to try")
+    parser.add_argument("--seeds", nargs="*", type=int, default=[0])
+    parser.add_argument("--steps", type=int, help="instead of those of the preset")
+    return parser.parse_args(words)
+
+
+def variants(arguments: argparse.Namespace) -> Iterator[tuple[str, TrainTranslatorConfig]]:
+    changed = {"steps": arguments.steps} if arguments.steps else {}
+    for method in arguments.methods:
+        yield method, PRESETS[method]["cpu"].model_copy(update=changed)
+    whole = PRESETS["bridgecut"]["cpu"].model_copy(update=changed)
+    for part in arguments.without:
+        less = whole.bridge.model_copy(update={part: 0.0 if part in PARTS else False})
+        yield f"bridgecut without {part}", whole.model_copy(update={"bridge": less})
+    for count in arguments.bridge:
+        steps = whole.bridge.model_copy(update={"steps": count})
+        yield f"bridgecut in {count} steps", whole.model_copy(update={"bridge": steps})
+
+
+class Drawn:
+    """Both domains of one seed, and source images of which the translation is known."""
+
+    def __init__(self, seed: int):
+        random = np.random.default_rng(seed)
+        maps = [rings(random, 12) for _ in range(FIELDS)]
+        self.source = [draw_source(labels, random) for labels in maps]
+        self.target = [draw_target(rings(random, 10), random) for _ in range(FIELDS)]
+        self.tested = [rings(random, 11) for _ in range(TESTED)]
+        self.images = [draw_source(labels, random) for labels in self.tested]
+        looks = [np.mean([look_of(field) for field in fields], axis=0) for fields in (self.source, self.target)]
+        self.instant = Instant(True, *looks)
+        matched = [self.instant.translate(field, "source_to_target", look_of(field)) for field in self.source]
+        self.fields = {
+            "source": [Labelled(image, labels) for image, labels in zip(matched, maps, strict=True)],
+            "target": self.target,
+        }
+
+
+def learned(pair: Drawn, config: TrainTranslatorConfig, folder: str):
+    """The translator that looks best without labels, and its step."""
+    panel = panel_of_fields(pair.source, pair.target, pair.instant)
+    chooser = Chooser(lambda seen: measure(seen, panel, tiles=False).score, Path(folder))
+    return finish(train_matched(pair.fields, pair.instant, config, chooser=chooser)), chooser.step
+
+
+def tell(name: str, seed: int, pair: Drawn, translate: Callable, step: str, seconds: float) -> None:
+    """Print mean absolute difference from the truth, its PSNR, and the Dice of classes by nearest true grey."""
+    errors, squares, dice = [], [], []
+    for image, labels in zip(pair.images, pair.tested, strict=True):
+        made = translate(image, "source_to_target", look_of(image))
+        off = made - truth_of(labels)
+        errors.append(np.abs(off).mean())
+        squares.append(np.square(off).mean())
+        nearest = np.abs(ndimage.gaussian_filter(made, 1.0)[..., None] - np.array(TARGET_GREYS)).argmin(axis=-1)
+        dice.append([overlap(nearest == value, labels == value) for value in (2, 1)])
+    psnr = 10 * np.log10(4 / np.mean(squares))
+    rings_dice, inside_dice = np.mean(dice, axis=0)
+    numbers = f"{np.mean(errors):8.4f}{psnr:7.2f}{rings_dice:8.3f}{inside_dice:9.3f}"
+    print(f"{name:32}{seed:5}{numbers}{step:>6}{seconds:9.0f}", flush=True)
+
+
+def overlap(found: np.ndarray, wanted: np.ndarray) -> float:
+    return float(2 * (found & wanted).sum() / max(1, found.sum() + wanted.sum()))
+
+
+def rings(random: np.random.Generator, count: int) -> np.ndarray:
+    """Draw a label map (Y, X) uint8: 0 the rest, 1 insides, 2 rings."""
+    y, x = np.mgrid[:SIDE, :SIDE]
+    labels = np.zeros((SIDE, SIDE), np.uint8)
+    for _ in range(300):
+        radius, centre = random.uniform(7, 13), random.uniform(0, SIDE, 2)
+        distance = np.hypot(y - centre[0], x - centre[1])
+        if count and not labels[distance < radius + 2].any():
+            labels[distance < radius] = 2
+            labels[distance < random.uniform(0.6, 0.75) * radius] = 1
+            count -= 1
+    return labels
+
+
+def draw_source(labels: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Dark rings, bright insides, fine noise, and dark specks outside of rings."""
+    grey = np.array(SOURCE_GREYS)[labels] + random.normal(0, 0.12, labels.shape)
+    specks = ndimage.gaussian_filter(random.normal(size=labels.shape), 1.0) > 0.75
+    grey[specks & (labels != 2)] -= 0.4
+    return np.clip(grey, -1, 1).astype(np.float32)
+
+
+def truth_of(labels: np.ndarray) -> np.ndarray:
+    """Look of the target without its noise."""
+    return ndimage.gaussian_filter(np.array(TARGET_GREYS)[labels], 1.2).astype(np.float32)
+
+
+def draw_target(labels: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Draw the truth under coarse noise and a slow gradient."""
+    noise = ndimage.gaussian_filter(random.normal(0, 0.3, labels.shape), 1.0)
+    slope = np.linspace(-0.1, 0.1, SIDE) * random.choice([-1, 1])
+    return np.clip(truth_of(labels) + noise + slope, -1, 1).astype(np.float32)
+
+
+if __name__ == "__main__":
+    main()
