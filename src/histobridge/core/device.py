@@ -7,6 +7,9 @@ from histobridge.core.errors import InputError
 QUICK_BYTES = 2 * 2**30
 """Free GPU memory that a quick job asks for; it predicts crops with a network that is trained in more."""
 
+CACHE_SHARE = 0.25
+"""Of the free GPU memory, for images to draw crops from."""
+
 
 def choose_device(name: str) -> torch.device:
     """Resolve ``auto``, ``cpu`` or ``cuda``; raise `InputError` if a GPU is asked for and there is none."""
@@ -33,3 +36,24 @@ def quick_device() -> tuple[str, str]:
     if free >= QUICK_BYTES:
         return "cuda", ""
     return "cpu", f"on the CPU, as GPU memory is short ({free / 1e9:.1f} GB free)"
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether a device computes in bfloat16 by itself; elsewhere it is emulated, and slower than float32."""
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def cache_device(device: torch.device, needed: int) -> torch.device:
+    """Choose where images are kept that crops are drawn from: on the device that computes, if enough is free there.
+
+    Parameters
+    ----------
+    device : torch.device
+        What computes.
+    needed : int
+        Bytes of the images.
+    """
+    if device.type != "cuda":
+        return device
+    free, _ = torch.cuda.mem_get_info(device)
+    return device if needed <= CACHE_SHARE * free else torch.device("cpu")

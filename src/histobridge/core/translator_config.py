@@ -67,6 +67,20 @@ class TrainTranslatorConfig(Config):
     half_precision: bool = False
     """Compute in bfloat16 on GPUs that have it; losses stay in float32."""
 
+    compiled: Literal["auto", "on", "off"] = "auto"
+    """Compile the networks before they learn; `auto` does on a GPU from 2000 steps on, as it takes minutes at first."""
+
+    parts: PositiveInt = 1
+    """Compute a batch in so many parts to need less memory, with the same result. More of them by itself when memory
+    runs out."""
+
+    recompute: bool = False
+    """Compute networks twice to need far less memory, with the same result. On by itself when memory runs out."""
+
+    processes: PositiveInt = 1
+    """Worker processes, each with a GPU of its own, that share every batch; `batch_size` is a multiple of it. Needs the
+    engine: `--engine`, or `--scheduler` for those of a cluster."""
+
     checkpoint_every: PositiveInt = 100
     """Steps between two checkpoints."""
 

@@ -1,11 +1,13 @@
 """One step of CycleGAN training: two generators against two discriminators."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from histobridge.core.config import Domain, TrainTranslatorConfig
+from histobridge.core.translate import crew
 from histobridge.core.translate.contest import DIRECTIONS, DOMAINS, Contest, Losses, Part
 from histobridge.core.translate.generators import discriminator_of, generator_of
 from histobridge.core.translate.losses import FakePool, least_squares
@@ -39,8 +41,8 @@ class Adversaries(Contest):
         with self.autocast():
             fake_target, same_target = self._make("source_to_target", source, target)
             fake_source, same_source = self._make("target_to_source", target, source)
-            source_again = self.networks["target_to_source"](fake_target)
-            target_again = self.networks["source_to_target"](fake_source)
+            source_again = self.compute(self.networks["target_to_source"], fake_target)
+            target_again = self.compute(self.networks["source_to_target"], fake_source)
         fooled = least_squares(self.judge("target", fake_target), True) + least_squares(
             self.judge("source", fake_source), True
         )
@@ -54,13 +56,23 @@ class Adversaries(Contest):
         """Translate images of the start; also of the goal, which shall stay as they are, unless that has no weight."""
         net = self.networks[direction]
         if self.config.identity_weight == 0:
-            return net(start), goal
-        fake, same = net(torch.cat([start, goal])).chunk(2)
+            return self.compute(net, start), goal
+        fake, same = self.compute(net, torch.cat([start, goal])).chunk(2)
         return fake, same
 
+    def learn_to_judge(self, parts: Sequence[Part], made: Sequence[dict[Domain, Tensor]], said: Losses) -> bool:
+        """Update the discriminators by real images, and by fakes of now and before; say whether."""
+        shown: list[dict[Domain, Tensor]] = [{} for _ in parts]
+        for domain, pool in self.pools.items():
+            fakes = crew.whole(torch.cat([fakes[domain] for fakes in made]))
+            mine = pool.swap(fakes).chunk(crew.size())[crew.rank()]
+            for of_part, kept in zip(shown, mine.split([len(fakes[domain]) for fakes in made]), strict=True):
+                of_part[domain] = kept
+        return super().learn_to_judge(parts, shown, said)
+
     def judge_made(self, part: Part, made: dict[Domain, Tensor]) -> Tensor:
-        """What the discriminators lose on real images, and on fakes of now and before."""
-        return self.told_apart(part.real, {domain: pool.swap(made[domain]) for domain, pool in self.pools.items()})
+        """What the discriminators lose on real images and on fakes."""
+        return self.told_apart(part.real, made)
 
     # -- checkpoint ------------------------------------------------------------------------------------------------
 

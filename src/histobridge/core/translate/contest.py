@@ -1,15 +1,21 @@
 """What CycleGAN and CUT share: generators against discriminators, from their config to a translator."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from histobridge.core.config import Direction, Domain, TrainTranslatorConfig
+from histobridge.core.device import has_bfloat16
+from histobridge.core.errors import InputError
+from histobridge.core.translate import crew
 from histobridge.core.translate.card import card_of
 from histobridge.core.translate.cyclegan import CycleGan
+from histobridge.core.translate.diffaug import augmented
 from histobridge.core.translate.generators import reach_of
 from histobridge.core.translate.guarded import GuardedTraining
 from histobridge.core.translate.instant import Instant
@@ -27,6 +33,9 @@ WAYS: tuple[tuple[Direction, Domain, Domain], ...] = (
 
 DIRECTIONS: tuple[Direction, ...] = tuple(direction for direction, _, _ in WAYS)
 DOMAINS: tuple[Domain, ...] = ("source", "target")
+
+COMPILED_FROM = 2000
+"""Steps of a training from which on compiling its networks is worth the minutes."""
 
 Losses = dict[str, Tensor]
 """Scalars by name, unweighted; ``loss`` is what is minimised."""
@@ -76,6 +85,9 @@ class Contest(GuardedTraining):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             networks = nn.ModuleDict(build()).to(device)
+        self._half = config.half_precision and has_bfloat16(device)
+        if self._half:
+            networks.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.sides = {side: nn.ModuleList(networks[name] for name in names) for side, names in sides.items()}
         self.random = torch.Generator(device).manual_seed(config.seed)
         fused = device.type == "cuda"
@@ -86,6 +98,10 @@ class Contest(GuardedTraining):
                 for side, nets in self.sides.items()
             },
         )
+        self._modules_of_sides: dict[str, nn.Module] = {}
+        if config.compiled == "on" or (config.compiled == "auto" and fused and config.steps >= COMPILED_FROM):
+            for net in self.worth_compiling():
+                net.compile()
 
     # -- one step --------------------------------------------------------------------------------------------------
 
@@ -120,11 +136,34 @@ class Contest(GuardedTraining):
         return dict(zip(said, torch.stack(list(said.values())).tolist(), strict=True))
 
     def parts(self, real: dict[Domain, Tensor], labels: Tensor | None) -> list[Part]:
-        """Divide a batch into the parts that are computed at once."""
-        return [Part(real, labels, self.draw(real), 1.0)]
+        """Take this process's share of a batch, in the parts that are computed at once."""
+        count = len(real["source"])
+        ranks, rank = crew.size(), crew.rank()
+        if count % ranks:
+            raise InputError(
+                f"batch_size: {count} found, a multiple of {ranks} expected, as so many processes share every batch; "
+                "change it, or use fewer processes"
+            )
+        pieces = torch.arange(count).tensor_split(ranks * min(self.config.parts, count // ranks))
+        places = [slice(int(piece[0]), int(piece[-1]) + 1) for piece in pieces]
+        drawn = self.draw(real)
+        mine = slice(rank * len(pieces) // ranks, (rank + 1) * len(pieces) // ranks)
+        return [
+            Part(
+                {domain: images[place] for domain, images in real.items()},
+                None if labels is None else labels[place],
+                self.divide(drawn, place),
+                (place.stop - place.start) * ranks / count,
+            )
+            for place in places[mine]
+        ]
 
     def draw(self, real: Mapping[Domain, Tensor]) -> Any:
-        """Draw what the images of a part need; nothing by default."""
+        """Draw what the images of a batch need; nothing by default."""
+
+    def divide(self, drawn: Any, place: slice) -> Any:
+        """Take of what was drawn for a batch what some of its images need; all by default."""
+        return drawn
 
     def learn(self, parts: Sequence[Part], said: Losses) -> bool:
         """Update generators, then discriminators by what was made; say whether, and add to `said` what they lost."""
@@ -134,12 +173,14 @@ class Contest(GuardedTraining):
     def learn_to_make(self, parts: Sequence[Part], said: Losses) -> tuple[bool, list[Any]]:
         """Update the generators; say whether, and what they made before of each part."""
         made: list[Any] = []
+        side = self._computed("generators", self.make)
 
         def losses() -> Iterator[Tensor]:
-            for part in parts:
-                found, of_part = self.make(part)
-                made.append(of_part)
-                yield _add(said, found, part.share)
+            for left, part in zip(reversed(range(len(parts))), parts, strict=True):
+                with crew.apart(side) if left else nullcontext():
+                    found, of_part = side(part)
+                    made.append(of_part)
+                    yield _add(said, found, part.share)
 
         self.sides["discriminators"].requires_grad_(False)
         taken = self.update("generators", losses())
@@ -148,13 +189,21 @@ class Contest(GuardedTraining):
 
     def learn_to_judge(self, parts: Sequence[Part], made: Sequence[Any], said: Losses) -> bool:
         """Update the discriminators by real images and by what was made of each part; say whether."""
+        side = self._computed("discriminators", self.judge_made)
 
         def losses() -> Iterator[Tensor]:
-            for part, of_part in zip(parts, made, strict=True):
-                loss = self.judge_made(part, of_part)
-                yield _add(said, {"loss": loss, "discriminator": loss}, part.share)
+            for left, part, of_part in zip(reversed(range(len(parts))), parts, made, strict=True):
+                with crew.apart(side) if left else nullcontext():
+                    loss = side(part, of_part)
+                    yield _add(said, {"loss": loss, "discriminator": loss}, part.share)
 
         return self.update("discriminators", losses())
+
+    def _computed(self, name: str, loss: Callable[..., Any]) -> nn.Module:
+        """Side of the contest as a module that computes its loss, in this process or in all together."""
+        if name not in self._modules_of_sides:
+            self._modules_of_sides[name] = crew.together(_Side(self.sides[name], loss))
+        return self._modules_of_sides[name]
 
     def make(self, part: Part) -> tuple[Losses, Any]:
         """Translate; return what the generators lose, and what the discriminators shall look at."""
@@ -176,13 +225,24 @@ class Contest(GuardedTraining):
 
     def autocast(self) -> torch.autocast:
         """Compute in bfloat16 where it was asked for and the hardware has it; slow elsewhere, so never there."""
-        wanted = self.config.half_precision and self.device.type == "cuda"
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=wanted and torch.cuda.is_bf16_supported())
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self._half)
+
+    def compute(self, function: Callable[..., Any], *inputs: Any) -> Any:
+        """Apply a network, or a function of one that draws nothing; where memory is short, not keeping its insides."""
+        if self.config.recompute and torch.is_grad_enabled():
+            return checkpoint(function, *inputs, use_reentrant=False, preserve_rng_state=False)
+        return function(*inputs)
+
+    def worth_compiling(self) -> Iterable[nn.Module]:
+        """Modules that are compiled, each where it is called; all networks by default."""
+        return self.networks.values()
 
     def judge(self, domain: str, images: Tensor) -> Tensor:
-        """Logits of the discriminator of a domain, float32."""
+        """Logits of the discriminator of a domain, float32; of augmented images if that is set."""
+        if self.config.augment:
+            images = augmented(images, self.random)
         with self.autocast():
-            judged = self.networks[domain](images)
+            judged = self.compute(self.networks[domain], images)
         logits: Tensor = judged[-1] if isinstance(judged, list) else judged
         return logits.float()
 
@@ -213,6 +273,17 @@ class Contest(GuardedTraining):
         """Continue where `state` was taken; raise RuntimeError or KeyError if the weights are of other networks."""
         super().restore(tensors, values)
         self.random.set_state(tensors["random"])
+
+
+class _Side(nn.Module):
+    """Networks that one optimizer moves, as a module that maps a part of a batch to what they lose."""
+
+    def __init__(self, nets: nn.Module, loss: Callable[..., Any]):
+        super().__init__()
+        self.nets, self.loss = nets, loss
+
+    def forward(self, *inputs: Any) -> Any:
+        return self.loss(*inputs)
 
 
 def _add(said: Losses, found: Losses, share: float) -> Tensor:

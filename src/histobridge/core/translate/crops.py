@@ -42,6 +42,8 @@ class ImageCrops:
     seed : int
     balanced : bool
         Of labelled images, draw crops around a pixel of each class equally often, however rare it is.
+    device : torch.device, optional
+        Where a copy of the images is kept and crops come from; none: not copied, crops come on the CPU.
 
     Raises
     ------
@@ -49,7 +51,14 @@ class ImageCrops:
         If there are no images, or one has values that are not finite.
     """
 
-    def __init__(self, fields: Sequence[Field], crop_px: int, seed: int, balanced: bool = False):
+    def __init__(
+        self,
+        fields: Sequence[Field],
+        crop_px: int,
+        seed: int,
+        balanced: bool = False,
+        device: torch.device | None = None,
+    ):
         if not fields:
             raise InputError("no images to learn a translation from; add images of both domains")
         images = [_image(field) for field in fields]
@@ -59,6 +68,8 @@ class ImageCrops:
         self.crop_px = crop_px
         self._images = [_at_least(image, crop_px) for image in images]
         self._classes = [_at_least(field.classes, crop_px) if isinstance(field, Labelled) else None for field in fields]
+        self._kept = [_on(image, device) for image in self._images]
+        self._known = [None if known is None else _on(known, device) for known in self._classes]
         areas = np.array([image.size for image in images], dtype=np.float64)
         self._shares = areas / areas.sum()
         self._places = _places(self._classes) if balanced else []
@@ -73,13 +84,12 @@ class ImageCrops:
         for _ in range(DRAWS):
             number, row, column = self._place()
             part = slice(row, row + self.crop_px), slice(column, column + self.crop_px)
-            crop = self._images[number][part]
-            if crop.std() >= CONSTANT:
+            if self._images[number][part].std() >= CONSTANT:
                 break
-        known = self._classes[number]
-        classes = np.full(crop.shape, IGNORE, np.uint8) if known is None else known[part]
+        crop, known = self._kept[number][part], self._known[number]
+        classes = torch.full(crop.shape, IGNORE, dtype=torch.uint8) if known is None else known[part]
         turns, mirrored = int(self._random.integers(4)), self._random.random() < 0.5
-        image, labels = (_turned(array, turns, mirrored) for array in (crop, classes))
+        image, labels = (_turned(pixels, turns, mirrored) for pixels in (crop, classes))
         return image[None, None], labels[None]
 
     def _place(self) -> tuple[int, int, int]:
@@ -111,6 +121,11 @@ def values_of(fields: Sequence[Field]) -> tuple[int, ...]:
     return tuple(int(value) for value in np.unique(np.concatenate(found)) if value != IGNORE) if found else ()
 
 
+def bytes_of(field: Field) -> int:
+    """Memory that an image takes, with its labels."""
+    return sum(array.nbytes for array in field) if isinstance(field, Labelled) else field.nbytes
+
+
 def _image(field: Field) -> NDArray[np.float32]:
     return field.image if isinstance(field, Labelled) else field
 
@@ -133,6 +148,10 @@ def _places(classes: Sequence[NDArray[np.uint8] | None]) -> list[NDArray[np.int6
     return [np.concatenate(by_class[value]) for value in sorted(by_class)]
 
 
-def _turned(array: NDArray[Any], turns: int, mirrored: bool) -> Tensor:
-    turned = np.rot90(array, turns)
-    return torch.from_numpy(np.ascontiguousarray(turned[::-1] if mirrored else turned))
+def _on(array: NDArray[Any], device: torch.device | None) -> Tensor:
+    return torch.from_numpy(np.require(array, requirements=("C", "W"))).to(device or "cpu")
+
+
+def _turned(pixels: Tensor, turns: int, mirrored: bool) -> Tensor:
+    turned = torch.rot90(pixels, turns)
+    return turned.flip(0) if mirrored else turned

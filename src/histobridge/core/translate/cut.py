@@ -1,7 +1,9 @@
 """One step of CUT or FastCUT: a generator a direction, held to its input by the contrast between patches."""
 
+from collections.abc import Iterable, Mapping
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from histobridge.core.config import Direction, Domain, TrainTranslatorConfig
 from histobridge.core.translate.contest import DIRECTIONS, DOMAINS, WAYS, Contest, Losses, Part
@@ -13,6 +15,7 @@ from histobridge.core.translate.generators import (
     weights_of,
 )
 from histobridge.core.translate.losses import least_squares
+from histobridge.core.translate.networks import Residual
 from histobridge.core.translate.patch_nce import (
     Projection,
     draw_places,
@@ -20,6 +23,7 @@ from histobridge.core.translate.patch_nce import (
     patch_contrast,
     with_taps,
 )
+from histobridge.core.translate.resnet import ResidualBlock
 
 PROJECTIONS = tuple(f"projection_{direction}" for direction in DIRECTIONS)
 
@@ -47,8 +51,21 @@ class Contrast(Contest):
         )
         self.taps = taps_of(config)
 
+    def worth_compiling(self) -> Iterable[nn.Module]:
+        """Discriminators, and the residual blocks of generators, whose layers are called one by one."""
+        blocks = (Residual, ResidualBlock)
+        yield from (self.networks[name] for name in DOMAINS)
+        yield from (
+            layer for name in DIRECTIONS for layer in self.networks[name].children() if isinstance(layer, blocks)
+        )
+
+    def draw(self, real: Mapping[Domain, Tensor]) -> Tensor:
+        """Where the random numbers stand: every part of a batch is looked at in the same places."""
+        return self.random.get_state()
+
     def make(self, part: Part) -> tuple[Losses, dict[Domain, Tensor]]:
         """Losses ``generator``, ``contrast`` and, where the goal is translated too, ``identity``; and the fakes."""
+        self.random.set_state(part.drawn)
         losses: Losses = {}
         fakes: dict[Domain, Tensor] = {}
         for direction, start, goal in WAYS:
@@ -71,8 +88,8 @@ class Contrast(Contest):
         real = torch.cat([start, goal]) if settings.identity else start
         mirrored = settings.flip and bool(torch.rand((), generator=self.random, device=self.device) < 0.5)
         with self.autocast():
-            made, keys = with_taps(net, real.flip(3) if mirrored else real, self.taps)
-            queries = features_at(net, made, self.taps)
+            made, keys = self.compute(with_taps, net, real.flip(3) if mirrored else real, self.taps)
+            queries = self.compute(features_at, net, made, self.taps)
             if mirrored:
                 queries = [query.flip(3) for query in queries]
                 with torch.no_grad():

@@ -10,6 +10,7 @@ from torch.nn.utils import get_total_norm
 
 from histobridge.core.checkpoint import optimizer_tensors, part, prefixed, restore_optimizer
 from histobridge.core.errors import ProjectError
+from histobridge.core.translate import crew
 from histobridge.core.translate.losses import average_weight
 
 AVERAGE_LIMIT = 0.999
@@ -54,7 +55,7 @@ class GuardedTraining:
             del loss
         weights = optimizer.param_groups[0]["params"]
         gradients = [weight.grad for weight in weights if weight.grad is not None]
-        if not bool(total.isfinite() & get_total_norm(gradients).isfinite()):
+        if not crew.agreed(bool(total.isfinite() & get_total_norm(gradients).isfinite())):
             return False
         optimizer.step()
         return True

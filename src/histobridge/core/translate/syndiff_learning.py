@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from math import cos, pi
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -99,12 +99,25 @@ class SynDiffLearner(Contest):
         """Update both sides by the same images, or, as published, discriminators first and by others."""
         if self.settings.share_fakes:
             return super().learn(parts, said)
-        others = [part._replace(drawn=self.draw(part.real)) for part in parts]
+        others = [part._replace(drawn=part.drawn[0]) for part in parts]
+        parts = [part._replace(drawn=part.drawn[1]) for part in parts]
         with torch.no_grad():
             made = [self._made(part) for part in others]
         return self.learn_to_judge(others, made, said) and self.learn_to_make(parts, said)[0]
 
-    def draw(self, real: Mapping[Domain, Tensor]) -> dict[Domain, Noised]:
+    def draw(self, real: Mapping[Domain, Tensor]) -> tuple[dict[Domain, Noised], ...]:
+        """Draw for both domains; first for discriminators that learn from other images than the generators."""
+        return tuple(self._noised(real) for _ in range(1 if self.settings.share_fakes else 2))
+
+    def divide(self, drawn: tuple[dict[Domain, Noised], ...], place: slice) -> Any:
+        """Take what was drawn for some of the images."""
+        parts = [
+            {domain: Noised(*(tensor[place] for tensor in noised)) for domain, noised in of_side.items()}
+            for of_side in drawn
+        ]
+        return parts[0] if self.settings.share_fakes else parts
+
+    def _noised(self, real: Mapping[Domain, Tensor]) -> dict[Domain, Noised]:
         """Draw times, noise and latents for both domains."""
         drawn: dict[Domain, Noised] = {}
         for domain, images in real.items():
@@ -124,7 +137,7 @@ class SynDiffLearner(Contest):
         earlier: dict[Domain, Tensor] = {}
         for direction, start, goal in WAYS:
             with self.autocast():
-                cycle[goal] = self.networks[direction](part.real[start]).float()
+                cycle[goal] = self.compute(self.networks[direction], part.real[start]).float()
                 drawn = part.drawn[start]
                 make = self.networks[f"make_{start}"]
                 clean[start] = make(drawn.later, cycle[goal], drawn.step, drawn.latent)
@@ -138,7 +151,7 @@ class SynDiffLearner(Contest):
         losses = {"generator": zero, "clean": zero, "cycle": zero}
         for direction, start, goal in WAYS:
             with self.autocast():
-                again = self.networks[direction](made.cycle[start]).float()
+                again = self.compute(self.networks[direction], made.cycle[start]).float()
             losses["cycle"] = losses["cycle"] + l1_loss(again, part.real[goal])
             losses["clean"] = losses["clean"] + l1_loss(made.clean[goal], part.real[goal])
             logits = self._judge_pair(goal, made.earlier[goal], part.drawn[goal])
@@ -171,10 +184,11 @@ class SynDiffLearner(Contest):
         """Logits of the discriminator of the diffusion, (N,) float32; `exactly`: computed so."""
         judge = self.networks[f"judge_{domain}"]
         if exactly:
-            logits: Tensor = judge(earlier, noised.step, noised.later)
+            # Its gradient gets a gradient, which compiled networks do not give.
+            logits: Tensor = judge.forward(earlier, noised.step, noised.later)
             return logits
         with self.autocast():
-            logits = judge(earlier, noised.step, noised.later)
+            logits = self.compute(judge, earlier, noised.step, noised.later)
         return logits
 
     def set_learning_rate(self) -> None:

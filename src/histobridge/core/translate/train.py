@@ -1,20 +1,26 @@
 """The training loop of all methods, from images to a translator whose tiles join."""
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
+from typing import Any, TypeAlias
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from histobridge.core.checkpoint import load_checkpoint, save_checkpoint
 from histobridge.core.config import Domain, TrainTranslatorConfig
-from histobridge.core.device import choose_device
+from histobridge.core.device import cache_device, choose_device
 from histobridge.core.errors import ProjectError
 from histobridge.core.job import Job, Progress
+from histobridge.core.translate import crew
 from histobridge.core.translate.base import Image, look_of
-from histobridge.core.translate.crops import Field, ImageCrops, Labelled, values_of
+from histobridge.core.translate.crops import Field, ImageCrops, Labelled, bytes_of, values_of
 from histobridge.core.translate.fixed_tiles import FixedTiles
 from histobridge.core.translate.instant import Instant
-from histobridge.core.translate.learner import TrainedTranslator, build_learner
+from histobridge.core.translate.ladder import changed, changes, is_out_of_memory, step_down
+from histobridge.core.translate.learner import Learner, TrainedTranslator, build_learner
 from histobridge.core.translate.quality.choosing import FIRST_SHARE, Chooser
 
 PREVIEW_EVERY = 50
@@ -23,6 +29,8 @@ PREVIEWS = 400
 
 CALIBRATION_CROPS = 48
 CALIBRATION_PIXELS = 1 << 20
+
+Checkpoint: TypeAlias = tuple[dict[str, torch.Tensor], dict[str, Any]]
 
 
 def train_pair(
@@ -91,27 +99,31 @@ def train_matched(
 ) -> Job[TrainedTranslator]:
     """Train like `train_pair` on images of both domains of which those of the source have the look of the target.
 
-    With a `chooser` the best checkpoint is returned, without one the last.
+    With a `chooser` the best checkpoint is returned, without one the last. When memory runs out, the training gives up
+    what it needs least (see `ladder.step_down`), goes on from its last checkpoint and says so from then on. In several
+    processes (see `crew`) every one calls this; only the first one's progress and result count.
     """
     training = _Training(fields, instant, config, folder, chooser)
-    training.resume()
-    for step in range(training.learner.steps_done + 1, config.steps + 1):
-        losses = training.step()
-        if step % config.checkpoint_every == 0 or step == config.steps:
-            training.choose()
-            training.save(on_checkpoint)
-        shown, numbers = training.tiles.look(training.translator()) if _is_shown(step, config) else ({}, {})
-        message = "training" if losses else "skipped a step that gave numbers that are not finite"
+    while True:
         try:
-            yield Progress(step, config.steps, message, losses | numbers, shown)
+            training.start()
+            if training.done or not crew.told():
+                break
+            progress = training.advance(on_checkpoint)
+        except (RuntimeError, MemoryError) as error:
+            progress = training.step_down(error)
+        try:
+            yield progress
         except GeneratorExit:
             training.save(on_checkpoint)
+            if not training.done:
+                crew.told(False)
             raise
     return chooser.best if chooser is not None and chooser.best is not None else training.finished()
 
 
 class _Training:
-    """What one training carries from step to step."""
+    """What one training carries from step to step; its config changes when it has to do with less memory."""
 
     def __init__(
         self,
@@ -121,18 +133,82 @@ class _Training:
         folder: Path | None,
         chooser: Chooser | None,
     ):
-        self.config, self.instant, self.folder, self.chooser = config, instant, folder, chooser
-        self.fields = fields
-        self.device = choose_device(config.device)
+        self.asked = self.config = config
+        self.fields, self.instant, self.folder, self.chooser = fields, instant, folder, chooser
         self.values = values_of(fields["source"])
-        self.learner = build_learner(config, self.device, self.values)
-        self.crops = self._crops(seed=config.seed)
         self.tiles = FixedTiles(self._crops(seed=config.seed + 1), instant)
-        self.saved_step = 0
+        self.words: list[str] = []
+        self._kept: Checkpoint | None = None
+        self._learner: Learner | None = None
 
-    def _crops(self, seed: int) -> dict[Domain, ImageCrops]:
+    def start(self) -> None:
+        """Build the networks as the last checkpoint has them, unless they are there."""
+        if self._learner is not None:
+            return
+        checkpoint = self._kept if self.folder is None else load_checkpoint(self.folder)
+        if checkpoint is not None and not self.words:
+            self.config = changed(self.asked, checkpoint[1].get("changed", {}))
+            self.words = list(checkpoint[1].get("words", ()))
+        self.device = choose_device(self.config.device)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+            torch.backends.cudnn.benchmark = True
+        learner = build_learner(self.config, self.device, self.values)
+        self.crops = self._crops(self.config.seed, self._cache())
+        if checkpoint is not None:
+            self._restore(learner, *checkpoint)
+        self.saved_step = learner.steps_done
+        self._learner = learner
+
+    @property
+    def learner(self) -> Learner:
+        """The networks in training."""
+        assert self._learner is not None
+        return self._learner
+
+    @property
+    def done(self) -> bool:
+        """Whether all steps are done."""
+        return self._learner is not None and self.learner.steps_done >= self.config.steps
+
+    def advance(self, on_checkpoint: Callable[[int], object]) -> Progress:
+        """Do a step, and what is due after it; the first of several processes alone looks and writes."""
+        config = self.config
+        losses = self.step()
+        step = self.learner.steps_done
+        shown: dict[str, NDArray[np.uint8]] = {}
+        numbers: dict[str, float] = {}
+        if crew.rank() == 0:
+            if step % config.checkpoint_every == 0 or step == config.steps:
+                self.choose()
+                self.save(on_checkpoint)
+            if _is_shown(step, config):
+                shown, numbers = self.tiles.look(self.translator())
+        message = "training" if losses else "skipped a step that gave numbers that are not finite"
+        return Progress(step, config.steps, ". ".join([message, *self.words]), losses | numbers, shown)
+
+    def step_down(self, error: BaseException) -> Progress:
+        """Change the config so that the error does not come again; the next `start` begins at the last checkpoint.
+
+        Raises the error if nothing can be done about it, or if several processes train together: their memory is not
+        all short at once.
+        """
+        device = choose_device(self.config.device)
+        found = step_down(self.config, error, device.type == "cuda") if crew.size() == 1 else None
+        if found is None:
+            raise error
+        self.config, words = found
+        self.words = [*self.words, words]
+        self._learner = None
+        return Progress(0, self.config.steps, words)
+
+    def _cache(self) -> torch.device:
+        """Where images are kept that crops are drawn from."""
+        return cache_device(self.device, sum(bytes_of(field) for fields in self.fields.values() for field in fields))
+
+    def _crops(self, seed: int, device: torch.device | None = None) -> dict[Domain, ImageCrops]:
         return {
-            domain: ImageCrops(fields, self.config.crop_px, 2 * seed + place, self.config.class_balanced)
+            domain: ImageCrops(fields, self.config.crop_px, 2 * seed + place, self.config.class_balanced, device)
             for place, (domain, fields) in enumerate(self.fields.items())
         }
 
@@ -167,15 +243,13 @@ class _Training:
         """Copy the networks as they are, their norms not fixed, to look at what they make."""
         return self.learner.translator(self.instant)
 
-    def resume(self) -> None:
-        """Go back to the checkpoint, if there is one."""
-        checkpoint = load_checkpoint(self.folder) if self.folder is not None else None
-        if checkpoint is None:
-            return
-        tensors, values = checkpoint
+    def _restore(self, learner: Learner, tensors: dict[str, torch.Tensor], values: dict[str, Any]) -> None:
+        """Bring networks, crops and chooser to where a checkpoint was taken."""
         try:
-            self.learner.restore(tensors, values["learner"])
+            learner.restore(tensors, values["learner"])
         except (KeyError, RuntimeError) as error:
+            if is_out_of_memory(error):
+                raise
             raise ProjectError(
                 f"the checkpoint in {self.folder} is of other networks than those to train; "
                 f"choose the settings it was started with, or start a new run ({error})"
@@ -184,19 +258,26 @@ class _Training:
             crops.restore(values["crops"][domain])
         if self.chooser is not None and "chooser" in values:
             self.chooser.restore(values["chooser"], self.config.device)
-        self.saved_step = self.learner.steps_done
 
     def save(self, on_checkpoint: Callable[[int], object]) -> None:
-        """Write a checkpoint unless it is there."""
-        step = self.learner.steps_done
-        if self.folder is None or self.saved_step == step:
+        """Write a checkpoint unless it is there or another process does; without a folder, keep it in memory."""
+        if self._learner is None or crew.rank() or self.saved_step == self.learner.steps_done:
             return
         tensors, values = self.learner.state()
-        crops = {domain: crops.state() for domain, crops in self.crops.items()}
-        chosen = {"chooser": self.chooser.state()} if self.chooser is not None else {}
-        save_checkpoint(self.folder, tensors, {"learner": values, "crops": crops, **chosen})
-        self.saved_step = step
-        on_checkpoint(step)
+        values = {
+            "learner": values,
+            "crops": {domain: crops.state() for domain, crops in self.crops.items()},
+            "changed": changes(self.asked, self.config),
+            "words": self.words,
+        }
+        if self.chooser is not None:
+            values["chooser"] = self.chooser.state()
+        self.saved_step = self.learner.steps_done
+        if self.folder is None:
+            self._kept = {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}, deepcopy(values)
+            return
+        save_checkpoint(self.folder, tensors, values)
+        on_checkpoint(self.saved_step)
 
 
 def _is_shown(step: int, config: TrainTranslatorConfig) -> bool:

@@ -1,0 +1,107 @@
+"""What a training gives up, one thing after the other, when memory runs out; and what it says of it."""
+
+from collections.abc import Mapping
+from math import lcm
+from typing import Any
+
+import torch
+
+from histobridge.core.translator_config import TrainTranslatorConfig
+
+SIGNS = ("out of memory", "not enough memory", "can't allocate memory", "ALLOC_FAILED")
+SMALLEST_CROP = 64
+COMPILERS = ("torch._dynamo", "torch._inductor", "torch._functorch")
+CHANGEABLE = ("parts", "recompute", "crop_px", "device", "compiled")
+"""Fields of the config that a training may change by itself."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, on a GPU or, where the system says so at all, on the CPU."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in SIGNS)
+
+
+def is_of_compiler(error: BaseException) -> bool:
+    """Whether networks could not be compiled."""
+    return any(kind.__module__.startswith(COMPILERS) for kind in type(error).__mro__)
+
+
+def step_down(
+    config: TrainTranslatorConfig, error: BaseException, on_gpu: bool
+) -> tuple[TrainTranslatorConfig, str] | None:
+    """Change how a translator is trained so that what went wrong goes right.
+
+    First what changes no result (the batch in parts, then networks computed twice), then the crops, then the device.
+    Networks that cannot be compiled are left as they are.
+
+    Parameters
+    ----------
+    config : TrainTranslatorConfig
+        As it was when the error came.
+    error : BaseException
+        What went wrong.
+    on_gpu : bool
+        Whether that was on a GPU.
+
+    Returns
+    -------
+    tuple of TrainTranslatorConfig and str, or None
+        What to go on with, and one sentence on what is different; none if nothing can be done about it.
+    """
+    if is_of_compiler(error) and config.compiled != "off":
+        return config.model_copy(update={"compiled": "off"}), (
+            "The networks could not be compiled on this machine; training goes on with them as they are, "
+            "a little slower, with the same result."
+        )
+    if not is_out_of_memory(error):
+        return None
+    if config.parts < config.batch_size:
+        parts = min(2 * config.parts, config.batch_size)
+        return config.model_copy(update={"parts": parts}), (
+            f"Memory ran out: each batch of {config.batch_size} crops is now computed in {parts} parts, "
+            "a little slower, with the same result."
+        )
+    if not config.recompute:
+        return with_recompute(config), (
+            "Memory ran out: networks are now computed twice instead of kept in memory, "
+            "about a third slower, with the same result."
+        )
+    smaller = _smaller_crop(config)
+    if smaller:
+        return config.model_copy(update={"crop_px": smaller}), (
+            f"Memory ran out: crops are now {smaller} px wide instead of {config.crop_px}, "
+            "so that the translator sees less of the surroundings."
+        )
+    if on_gpu:
+        return config.model_copy(update={"device": "cpu"}), (
+            "Memory of the GPU ran out: training goes on on the processor, many times slower."
+        )
+    return None
+
+
+def with_recompute(config: TrainTranslatorConfig) -> TrainTranslatorConfig:
+    """Compute networks twice instead of keeping their insides, those of the diffusion layer by layer."""
+    layers = config.syndiff.model_copy(update={"recompute": True})
+    return config.model_copy(update={"recompute": True, "syndiff": layers})
+
+
+def changes(asked: TrainTranslatorConfig, now: TrainTranslatorConfig) -> dict[str, Any]:
+    """What a training has changed of what was asked, as JSON values, for its checkpoint."""
+    values, before = now.model_dump(mode="json"), asked.model_dump(mode="json")
+    return {name: values[name] for name in CHANGEABLE if values[name] != before[name]}
+
+
+def changed(asked: TrainTranslatorConfig, changes: Mapping[str, Any]) -> TrainTranslatorConfig:
+    """Apply what `changes` returned."""
+    config = asked.model_copy(update=dict(changes))
+    return with_recompute(config) if config.recompute else config
+
+
+def _smaller_crop(config: TrainTranslatorConfig) -> int:
+    """Half of the crop, as the networks can take it; 0 if it is small already."""
+    fits = 16
+    if config.method == "syndiff":
+        fits = lcm(16, 2 ** max(len(config.syndiff.multipliers) - 1, config.syndiff.judge_halvings))
+    half = config.crop_px // 2 // fits * fits
+    return half if half >= SMALLEST_CROP else 0
