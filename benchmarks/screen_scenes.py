@@ -84,11 +84,7 @@ def prepare(stage, project: Project, folder: Path) -> None:
     stage.shot("match", "Match: scale and polarity found, side by side at the working scale.")
     click(window.step_bar.buttons["translate"])
     stage.shot("translate", "Translate: from seconds to hours, with the cost told before.")
-    states.translate(project, running=False)
-    window.session.poll()
-    stage.wait()
-    stage.scroll(1)
-    stage.shot("translate-verdict", "Translate: what the translator makes, and a verdict in words.")
+    translators(stage, project)
     click(window.step_bar.buttons["labels"])
     stage.shot("labels", "Labels: choose a route, or let HistoBridge choose.")
     states.propose(project, "adaptation", by_itself=False)
@@ -98,6 +94,25 @@ def prepare(stage, project: Project, folder: Path) -> None:
     stage.wait()
     stage.scroll(1)
     stage.shot("labels-chosen", "Labels: the route that was chosen, why, and what spoke for each (estimates).")
+
+
+def translators(stage, project: Project) -> None:
+    """A training under way, stopped, and judged."""
+    shown, bar = stage.window.page("translate").result, stage.window.scroll.verticalScrollBar()
+    for name, says in (
+        ("training", "Translate, while it trains: the same tiles there and back, in both directions."),
+        ("curves", "Translate, while it trains: what is measured on these tiles, and the losses."),
+        ("stopped", "Translate, stopped: what was learned is kept, and Resume goes on from there."),
+        ("verdict", "Translate: a verdict in words, how tiles join, and what the translator makes."),
+    ):
+        if name in ("training", "verdict"):
+            run = states.translate(project, running=name == "training")
+        elif name == "stopped":
+            say(run, "cancelled", step=197, total=600)
+        stage.window.session.poll()
+        stage.wait()
+        bar.setValue(shown.y() if name != "curves" else bar.maximum())
+        stage.shot(f"translate-{name}", says)
 
 
 # -- review ------------------------------------------------------------------------------------------------------------

@@ -13,8 +13,15 @@ from histobridge.widgets.event_tail import EventTail
 COLORS = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#D55E00")
 POINTS = 2000
 LEFT, BOTTOM, LINE = 44, 18, 16
+DARKER = 165
+"""Per cent by which colours are darkened on a light ground."""
 TILES = "tiles/"
 """Begins the names of what is measured on the same tiles again and again; it has a plot of its own."""
+
+
+def clear_on(ink: QColor, color: QColor) -> QColor:
+    """Return a colour that is not too pale where the ink is dark, as the ground is light then."""
+    return color.darker(DARKER) if ink.lightness() < 128 else color
 
 
 class Curves(QWidget):
@@ -79,11 +86,11 @@ class Curves(QWidget):
         last = max(max(x for x, _ in points), 1)
         low, high = min(y for _, y in points), max(y for _, y in points)
         low, high = (low, high) if high > low else (low - 0.5, high + 0.5)
-        painter.drawText(2, top + 8, f"{high:.3g}")
-        painter.drawText(2, top + height, f"{low:.3g}")
+        painter.drawText(2, top + 8, f"{high:.2g}")
+        painter.drawText(2, top + height, f"{low:.2g}")
         painter.drawText(LEFT, self.height() - 4, f"step 0 to {last:.0f}")
         for color, (name, curve), place in zip(COLORS * 4, self._curves.items(), places, strict=False):
-            painter.setPen(QPen(QColor(color), 2))
+            painter.setPen(QPen(clear_on(ink, QColor(color)), 2))
             polygon = [QPointF(LEFT + width * x / last, top + height * (high - y) / (high - low)) for x, y in curve]
             painter.drawPolyline(QPolygonF(polygon))
             if len(curve) == 1:

@@ -80,13 +80,18 @@ class TranslatePage(Page):
     def refresh(self) -> None:
         matched = self.session.newest("match", status="finished") is not None
         self.missing.say("" if matched else "The domains are not matched yet. Do that on the Match page first.")
-        training = any(item.verb == "train-translator" for item in self.session.running())
-        self.start_button.setEnabled(matched and not training)
+        self._allow()
         self._chosen()
         newest = self.session.newest("train-translator")
         self.result.setVisible(newest is not None)
         if newest is not None:
             self.follow(newest)
+
+    def _allow(self) -> None:
+        """Let a training be started where none runs and the domains are matched."""
+        matched = self.session.newest("match", status="finished") is not None
+        training = any(item.verb == "train-translator" for item in self.session.running())
+        self.start_button.setEnabled(matched and not training)
 
     def follow(self, item: Followed) -> None:
         """Show the newest training; others are in the Monitor."""
@@ -94,6 +99,7 @@ class TranslatePage(Page):
         if newest is not None and item.run.id == newest.run.id:
             self.result.show()
             self.result.follow(item)
+            self._allow()
 
     def start(self) -> None:
         """Train, or go on with the instant translator."""
