@@ -1,4 +1,4 @@
-"""Clicks and strokes of an armed tool on our labels layer, and where the mouse is over it."""
+"""Clicks and strokes of an armed tool on our labels layer, where the mouse is over it, and what is told of it."""
 
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
@@ -44,6 +44,12 @@ class Pointer:
         if not self._viewer.mouse_over_canvas:
             return None
         return _inside(labels, self._viewer.cursor.position)
+
+    def tell(self, labels: "Labels", text: str) -> None:
+        """Say in the status bar what can be done on the layer."""
+        labels.help = text
+        if self._viewer.layers.selection.active is labels:
+            self._viewer.help = text
 
     def arm(
         self,

@@ -17,7 +17,8 @@ from histobridge.widgets.remembered import Remembered
 from histobridge.widgets.review_keys import ReviewKeys
 
 CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
-NAMES = {"[": "BracketLeft", "]": "BracketRight", "?": "Question", ".": "Period"}
+NAMES = {"[": "BracketLeft", "]": "BracketRight", "?": "Question", ".": "Period", ",": "Comma", "/": "Slash"}
+NAMES |= {";": "Semicolon", "'": "Apostrophe", "=": "Equal"}
 OF_LAYER = [key for key in KEYS if key.kind != "window"]
 
 
@@ -94,6 +95,10 @@ def test_every_key_works_on_the_canvas_and_from_a_button_and_nowhere_else(open_k
         done.clear()
     assert page.choice.currentText() == "axon"
 
+    canvas.labels.mode = "erase"
+    canvas.labels.mode = "paint"
+    assert "<A> accept" in viewer.help, "the status bar names our keys, also after a change of the mode"
+    assert "eraser" not in viewer.help
     button.setFocus()
     QTest.keyClick(button, Qt.Key.Key_Return)
     assert done == ["clicked 1"]

@@ -168,6 +168,25 @@ def test_the_open_tile_is_followed_and_its_status_kept_up_to_date(dock, session,
     store.close()
 
 
+def test_the_reason_is_written_over_the_width_of_the_row_and_nothing_is_scrolled_for(dock, qtbot):
+    made, worklist, _ = dock
+    before = made.table.viewport().grab().toImage()
+    worklist.rows[0].reason = "routes disagree on 12 fibres"
+    made.model.show(worklist.rows)
+    place = made.model.place(worklist.rows[0].key)
+    after = made.table.viewport().grab().toImage()
+    row = made.table.visualRect(made.model.index(place, 0))
+    differ = [
+        x
+        for x in range(row.left() + 46, made.table.viewport().width())
+        for y in range(row.center().y() + 1, row.bottom())
+        if before.pixel(x, y) != after.pixel(x, y)
+    ]
+    assert max(differ) > made.table.visualRect(made.model.index(place, STATUS)).left(), "below the other columns too"
+    assert made.table.horizontalScrollBar().maximum() == 0
+    assert "routes disagree" in made.model.data(made.model.index(place, 0), Qt.ItemDataRole.ToolTipRole)
+
+
 def test_empty_states_say_what_to_do(dock, session):
     made, _, _ = dock
     made.text.setText("nowhere")

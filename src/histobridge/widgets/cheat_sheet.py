@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QDialog, QGridLayout, QHBoxLayout, QLabel, QPushButto
 from histobridge.widgets.key_table import CLASS_KEYS, KEYS, Key, KeyTable, pressed_key, shown
 from histobridge.widgets.page import ERROR_STYLE, Note, button, heading, row
 
-COLUMNS = (("Tile", "Paint"), ("Tools",), ("Look",))
+COLUMNS = (("Tile", "Paint"), ("Tools", "Outlines"), ("Look",))
 OF_NAPARI = (("P", "brush"), ("right-drag", "encircle and fill"), ("wheel", "zoom"))
 """What napari itself does on the labels layer, worth knowing here."""
 KEY_STYLE = (

@@ -25,6 +25,14 @@ from histobridge.widgets.key_table import BY_ACTION, CLASS_KEYS, KeyTable, press
 
 Press = Callable[[], object]
 Hold = Callable[[bool], object]
+TOLD = {
+    "accept": "accept",
+    "erase": "hold to erase",
+    "pan": "hold to move",
+    "hide": "hold to hide",
+    "sheet": "all keys",
+}
+"""What the status bar names."""
 TEXT_FIELDS = (QLineEdit, QTextEdit, QPlainTextEdit, QAbstractSpinBox)
 
 
@@ -74,6 +82,9 @@ class ReviewKeys(QObject):
     def bind(self) -> None:
         """Give the labels layer its keys, write them on the buttons, and hear `?` in the whole window."""
         self._canvas.bind(self.pressed_by_key(), self.held_by_key())
+        if self._canvas.labels is not None:
+            self._canvas.labels.events.mode.connect(self._tell, position="last")
+            self._tell()
         for button, pattern, action in self._named:
             button.setText(pattern.format(shown(self.table.key(action))))
         self._canvas.flip.tell()
@@ -84,6 +95,12 @@ class ReviewKeys(QObject):
                 signal.connect(self.toggle_sheet)
         if self._shortcut is not None:
             self._shortcut.setKeys(sequences(self.table.key("sheet")))
+
+    def _tell(self, _: object = None) -> None:
+        """Name our keys in the status bar, where napari names its own after every change of the mode."""
+        if self._canvas.labels is not None:
+            told = (f"<{shown(self.table.key(action))}> {words}" for action, words in TOLD.items())
+            self._canvas.pointer.tell(self._canvas.labels, ", ".join(told))
 
     def pressed_by_key(self) -> dict[str, Press]:
         """What each key does when pressed."""

@@ -33,7 +33,7 @@ class ReviewPage(Page):
     """Pages of tiles; every finished stroke goes to disk by itself."""
 
     title = "Review"
-    sentence = "Correct the labels. Every stroke is saved at once. Press ? for the keys."
+    sentence = "Correct the labels; every stroke is saved."
 
     def build(self) -> None:
         self.desk = Desk(self.canvas, self.session.unsaved)
@@ -79,13 +79,14 @@ class ReviewPage(Page):
         self._make_buttons()
         self._bring_keys(table)
         self.session.tile_opened.connect(self._laid)
-        self.body.addWidget(self.accept_button)
-        self.body.addWidget(_spread(self.back_button, self.skip_button, self.next_button))
-        self.body.addWidget(self.tools)
-        self.body.addWidget(self.rules)
-        self.body.addWidget(_spread(self.undo_button, self.redo_button, self.keys_button))
-        self.body.addWidget(self.overlays)
-        self.body.addWidget(self.queue.stop)
+        # All that is used on every tile lies above the fold of a small screen.
+        self.body.setSpacing(4)
+        self.head.addWidget(self.keys_button)
+        decide = _spread(self.accept_button, self.skip_button)
+        decide.layout().setStretch(0, 3)
+        move = _spread(self.back_button, self.next_button, self.undo_button, self.redo_button)
+        for part in (decide, move, self.overlays, self.tools, self.rules, self.queue.stop):
+            self.body.addWidget(part)
 
     def _make_buttons(self) -> None:
         self.accept_button = button("Accept", self.accept, "All of this tile is right now; go on", primary=True)

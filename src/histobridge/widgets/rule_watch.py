@@ -48,7 +48,8 @@ class RuleWatch(QWidget):
         super().__init__()
         self._session, self._canvas, self._desk, self._bench = session, canvas, desk, bench
         self._checked: tuple[Place, NDArray[np.uint8]] | None = None
-        self._owners = self._turn = 0
+        self._owners: tuple[object, ...] = ()
+        self._turn = 0
         self._asked, self._busy = 0, False
         self.found: tuple[Violation, ...] = ()
         self.on = QCheckBox("Check fibres")
@@ -96,12 +97,13 @@ class RuleWatch(QWidget):
             return
         view = self._bench.view()
         near: Window | None = None
-        if self._checked is not None and self._checked[0] == place and self._owners == len(view.owners):
+        owners = tuple((owner.axon, owner.window, owner.mask.tobytes()) for owner in view.owners)
+        if self._checked is not None and self._checked[0] == place and self._owners == owners:
             near = _changed(self._checked[1], view.classes)
             if near is None:
                 return
         known = self.found if near is not None else ()
-        self._busy, self._owners = True, len(view.owners)
+        self._busy, self._owners = True, owners
 
         def work() -> tuple["Violation", ...]:
             from histobridge.core.rules import check_rules

@@ -6,6 +6,7 @@ from qtpy.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QHelpEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
 
+from histobridge.widgets.curves import clear_on
 from histobridge.widgets.models import Model
 
 HELD_OUT, IN_USE, FAINT = QColor("#56B4E9"), QColor("#E69F00"), QColor("#8b9098")
@@ -122,7 +123,7 @@ class ScoreChart(QWidget):
         text, right = "before, on the same tiles", self.width() - RIGHT
         left = right - painter.fontMetrics().horizontalAdvance(text)
         painter.drawText(QPointF(left, TOP - 9), text)
-        painter.setPen(QPen(FAINT, 2))
+        painter.setPen(QPen(clear_on(ink, FAINT), 2))
         painter.drawLine(QPointF(left - 16, TOP - 13), QPointF(left - 6, TOP - 13))
         painter.setPen(ink)
 
@@ -131,7 +132,7 @@ class ScoreChart(QWidget):
         bottom = self.height() - BOTTOM
         painter.drawText(QPointF(4, TOP - 9), "Dice")
         for value in (low, (low + high) / 2, high):
-            painter.setPen(QPen(FAINT, 0.5, Qt.PenStyle.DotLine))
+            painter.setPen(QPen(clear_on(ink, FAINT), 0.5, Qt.PenStyle.DotLine))
             y = self._y(value)
             painter.drawLine(QPointF(LEFT, y), QPointF(self.width() - RIGHT, y))
             painter.setPen(ink)
@@ -144,9 +145,9 @@ class ScoreChart(QWidget):
         if model.before is not None:
             before = self._y(model.before)
             style = Qt.PenStyle.DotLine if model.estimated else Qt.PenStyle.SolidLine
-            painter.setPen(QPen(FAINT, 1.5, style))
+            painter.setPen(QPen(clear_on(ink, FAINT), 1.5, style))
             painter.drawLine(QPointF(x, before), place)
-            painter.setPen(QPen(FAINT, 2))
+            painter.setPen(QPen(clear_on(ink, FAINT), 2))
             painter.drawLine(QPointF(x - RADIUS, before), QPointF(x + RADIUS, before))
         _dot(painter, place, ink, hollow=model.estimated, ring=model.in_use)
         painter.setPen(ink)
@@ -166,10 +167,11 @@ class ScoreChart(QWidget):
 
 def _dot(painter: QPainter, place: QPointF, ink: QColor, *, hollow: bool, ring: bool) -> None:
     """Draw one mark."""
-    painter.setPen(QPen(HELD_OUT, 2))
-    painter.setBrush(Qt.BrushStyle.NoBrush if hollow else HELD_OUT)
+    color = clear_on(ink, HELD_OUT)
+    painter.setPen(QPen(color, 2))
+    painter.setBrush(Qt.BrushStyle.NoBrush if hollow else color)
     painter.drawEllipse(place, RADIUS - 1, RADIUS - 1)
     painter.setBrush(Qt.BrushStyle.NoBrush)
     if ring:
-        painter.setPen(QPen(IN_USE, 2))
+        painter.setPen(QPen(clear_on(ink, IN_USE), 2))
         painter.drawEllipse(place, RADIUS + 4, RADIUS + 4)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtGui import QColor, QIcon, QKeyEvent, QPixmap
+from qtpy.QtGui import QColor, QIcon, QKeyEvent, QPainter, QPaintEvent, QPixmap
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -23,11 +23,11 @@ from histobridge.widgets.desk import Place
 from histobridge.widgets.page import ERROR_STYLE, Note, button, row
 from histobridge.widgets.session import Session
 from histobridge.widgets.thumbnails import Thumbnails
+from histobridge.widgets.tile_rows import ROW, THUMBNAIL, UpperHalf, draw_reasons
 from histobridge.widgets.tiles_model import REASON, SCORE, STATUS, STATUSES, TILE, TIME, TilesModel, spent
 from histobridge.widgets.worklist import Worklist
 
-THUMBNAIL = 40
-WIDTHS = {TILE: 122, STATUS: 66, SCORE: 42, TIME: 40, REASON: 290}
+WIDTHS = {STATUS: 66, SCORE: 42, TIME: 40}
 ALL = "all tiles"
 
 
@@ -44,21 +44,30 @@ class TilesTable(QTableView):
         self.setAccessibleName("Tiles")
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.setIconSize(QSize(THUMBNAIL, THUMBNAIL))
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setItemDelegate(UpperHalf(self))
+        self.setColumnHidden(REASON, True)  # it is written below the others
         self.setShowGrid(False)
         self.setWordWrap(False)
         self.verticalHeader().hide()
-        self.verticalHeader().setDefaultSectionSize(THUMBNAIL + 4)
+        self.verticalHeader().setDefaultSectionSize(ROW)
         header = self.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setMinimumSectionSize(20)
         for column, width in WIDTHS.items():
             self.setColumnWidth(column, width)
+        header.setSectionResizeMode(TILE, QHeaderView.ResizeMode.Stretch)
         header.setSortIndicatorClearable(True)
         header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self.setSortingEnabled(True)
         self.doubleClicked.connect(lambda index: self.chosen.emit(model.row(index.row())))
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        """Draw the cells, and the reasons below them."""
+        super().paintEvent(event)
+        painter = QPainter(self.viewport())
+        draw_reasons(self, painter, REASON)
+        painter.end()
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         """Open the row on Enter."""

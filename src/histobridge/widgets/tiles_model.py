@@ -119,7 +119,7 @@ class TilesModel(QAbstractTableModel):
         if role == Role.TextAlignmentRole and column in (SCORE, TIME):
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         if role == Role.ToolTipRole:
-            return row.reason or f"{row.image} {row.tile.id}"
+            return "\n".join(filter(None, (f"{row.image} {row.tile.id}", row.reason)))
         return None
 
 

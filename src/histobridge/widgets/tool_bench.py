@@ -46,6 +46,11 @@ TOOLS = (
     Tool("smooth", "Smooth", "Click the object.", "point", False, "smooth:smooth"),
     Tool("yes", "Confirm", "Click the object.", "point", False, "pick:accept_object"),
     Tool("snap", "Snap", "Draw along the edge.", "stroke", False, "snap:snap", looks=True),
+    Tool("axon_thin", "Axon −", "Click the fibre.", "point", True, "outline:thin_axon"),
+    Tool("axon_thick", "Axon +", "Click the fibre.", "point", True, "outline:thicken_axon"),
+    Tool("sheath_thin", "Sheath −", "Click the fibre.", "point", True, "outline:thin_sheath"),
+    Tool("sheath_thick", "Sheath +", "Click the fibre.", "point", True, "outline:thicken_sheath"),
+    Tool("edges", "Edges", "Click the object.", "point", False, "snap_outline:snap_outline", looks=True),
 )
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from functools import partial
 
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QGridLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QGridLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from histobridge.core.errors import HistoBridgeError
 from histobridge.core.tools.result import ToolError
@@ -38,7 +38,7 @@ class ToolBox(QWidget):
         self._nested = True
         self.buttons: dict[str, QPushButton] = {}
         self._grid = QGridLayout()
-        self._grid.setSpacing(4)
+        self._grid.setSpacing(3)
         for tool in TOOLS:
             made = QPushButton(tool.text)
             made.setCheckable(True)
@@ -86,9 +86,20 @@ class ToolBox(QWidget):
 
     def _say(self, text: str = "", trouble: str = "") -> None:
         self.says.setText(text)
+        self.says.setVisible(not trouble)  # one takes the place of the other
         self.trouble.say(trouble)
+        if trouble:
+            QTimer.singleShot(0, self, self._bring_up)
         for tool in TOOLS:
             self.buttons[tool.action].setChecked(tool is self._armed)
+
+    def _bring_up(self) -> None:
+        """Scroll until all of the trouble is seen, on a small screen."""
+        above = self.parentWidget()
+        while above is not None and not isinstance(above, QScrollArea):
+            above = above.parentWidget()
+        if isinstance(above, QScrollArea) and self.trouble.isVisible():
+            above.ensureWidgetVisible(self.trouble, 0, 4)
 
     # -- use -------------------------------------------------------------------------------------------------------
 
