@@ -11,6 +11,7 @@ from scipy import ndimage
 from histobridge.core.config import TrainTranslatorConfig
 from histobridge.core.job import finish
 from histobridge.core.translate.base import Translator, look_of
+from histobridge.core.translate.crops import Labelled
 from histobridge.core.translate.cyclegan import CycleGan
 from histobridge.core.translate.instant import Instant
 from histobridge.core.translate.train import train_pair
@@ -66,6 +67,13 @@ class Pair:
     tested: list[NDArray[np.float32]]
     truth: list[NDArray[np.float32]]
     instant: Instant
+    maps: list[NDArray[np.uint8]]
+    """Labels of the source."""
+
+    @property
+    def labelled(self) -> list[Labelled]:
+        """The source with its labels."""
+        return [Labelled(*both) for both in zip(self.source, self.maps, strict=True)]
 
     def error(self, translator: Translator) -> float:
         """Mean absolute difference from the truth."""
@@ -79,7 +87,10 @@ class Pair:
 @pytest.fixture(scope="session")
 def pair() -> Pair:
     random = np.random.default_rng(0)
-    source = [draw_source(rings(random, 14), random) for _ in range(6)]
+    source, maps = [], []
+    for _ in range(6):
+        maps.append(rings(random, 14).astype(np.uint8))
+        source.append(draw_source(maps[-1], random))
     target = [draw_target(rings(random, 8), random) for _ in range(6)]
     tested = [rings(random, 10) for _ in range(3)]
     looks = [np.mean([look_of(field) for field in fields], axis=0) for fields in (source, target)]
@@ -89,6 +100,7 @@ def pair() -> Pair:
         [draw_source(labels, random) for labels in tested],
         [draw_truth(labels) for labels in tested],
         Instant(True, *looks),
+        maps,
     )
 
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -9,8 +10,11 @@ from histobridge.core.errors import InputError, ProjectError
 from histobridge.core.job import finish
 from histobridge.core.translate.adversaries import Adversaries
 from histobridge.core.translate.base import look_of
+from histobridge.core.translate.bridge_settings import BridgeSettings
 from histobridge.core.translate.crops import ImageCrops
 from histobridge.core.translate.train import train_pair
+
+BRIDGE = BridgeSettings(steps=3, segmenter_width=4, patches=16, projection_width=8)
 
 
 @pytest.fixture
@@ -55,8 +59,11 @@ def test_training_leaves_the_random_state_of_others_alone(pair, brief):
     assert torch.equal(before, torch.get_rng_state())
 
 
-@pytest.mark.parametrize("stop_at", [1, 8, 13])
-def test_a_cancelled_and_resumed_training_equals_an_uninterrupted_one(pair, brief, tmp_path, stop_at):
+@pytest.mark.parametrize(("method", "stop_at"), [("cyclegan", 1), ("cyclegan", 8), ("cyclegan", 13), ("bridgecut", 9)])
+def test_a_cancelled_and_resumed_training_equals_an_uninterrupted_one(pair, brief, tmp_path, method, stop_at):
+    if method == "bridgecut":
+        brief = brief.model_copy(update={"method": method, "bridge": BRIDGE, "augment": True, "class_balanced": True})
+        pair = replace(pair, source=pair.labelled)
     uninterrupted = finish(train(pair, brief))
     job = train(pair, brief, tmp_path)
     list(islice(job, stop_at))

@@ -2,9 +2,10 @@ import json
 
 import numpy as np
 import pytest
+from safetensors.torch import save_file
 
 from histobridge.core.config import MatchConfig, TrainTranslatorConfig
-from histobridge.core.errors import ProjectError
+from histobridge.core.errors import InputError, ProjectError
 from histobridge.core.files import write_json
 from histobridge.core.images.pyramid import write_pyramid
 from histobridge.core.manifest import ImageRecord
@@ -12,10 +13,14 @@ from histobridge.core.matching import Matching, load_matching
 from histobridge.core.perform import CancelledError, perform
 from histobridge.core.project import Project
 from histobridge.core.runs import RunState
+from histobridge.core.translate.base import translate_window
 from histobridge.core.translate.cyclegan import CycleGan
+from histobridge.core.translate.import_config import ImportTranslatorConfig
+from histobridge.core.translate.imported import Imported
 from histobridge.core.translate.instant import Identity, Instant
 from histobridge.core.translate.learn import load_translator
 from histobridge.core.translate.quality.report import read_quality
+from histobridge.core.translate.resnet import build_resnet
 
 CONFIG = TrainTranslatorConfig(steps=6, crop_px=32, channels=2, blocks=1, checkpoint_every=4, device="cpu")
 
@@ -134,9 +139,38 @@ def test_where_the_polarity_is_not_certain_no_identity_loss_holds_it(project, ma
     assert any("identity loss is off" in event.get("message", "") for event in run.events())
 
 
+def test_generators_from_elsewhere_are_imported_judged_and_used(project, matching, pair, tmp_path):
+    files = {}
+    for direction in ("source_to_target", "target_to_source"):
+        files[direction] = tmp_path / f"{direction}.safetensors"
+        save_file(build_resnet(2, 1).state_dict(), files[direction])
+    run = project.create_run("import-translator", ImportTranslatorConfig(**files, tile_px=64, sweeps=1, device="cpu"))
+    result = perform(run)
+    assert result["verdict"] == read_quality(run.path).words()
+    assert read_quality(run.path).tile_mismatch < 1e-4
+    translator = load_translator(project, run.id, matching)
+    assert isinstance(translator, Imported)
+    assert (translator.name, translator.card.spread) == (run.id, "pooled")
+    window = (slice(0, 40), slice(0, 40))
+    image, look = pair.source[0], pair.instant.source_look
+    made = translate_window(translator, lambda part: image[part], image.shape, window, "source_to_target", look)
+    assert made.shape == (40, 40)
+
+
+def test_a_generator_of_one_direction_has_only_that(project, matching, pair, tmp_path):
+    save_file(build_resnet(2, 1).state_dict(), tmp_path / "g.safetensors")
+    run = project.create_run("import-translator", ImportTranslatorConfig(target_to_source=tmp_path / "g.safetensors"))
+    assert perform(run) == {"directions": ["target_to_source"]}
+    translator = load_translator(project, run.id, matching, "cpu")
+    with pytest.raises(InputError, match="choose another translator or the other route"):
+        translator.translate(pair.source[0], "source_to_target", pair.instant.source_look)
+    with pytest.raises(InputError, match="no generator was given"):
+        perform(project.create_run("import-translator", ImportTranslatorConfig()))
+
+
 def test_large_images_are_seen_in_blocks(project, matching, monkeypatch):
-    monkeypatch.setattr("histobridge.core.translate.learn.DOMAIN_PIXELS", 5000)
-    monkeypatch.setattr("histobridge.core.translate.learn.BLOCK_PX", 40)
+    monkeypatch.setattr("histobridge.core.translate.fields.DOMAIN_PIXELS", 5000)
+    monkeypatch.setattr("histobridge.core.translate.fields.BLOCK_PX", 40)
     run = project.create_run("train-translator", CONFIG)
     assert perform(run)["images"] == {"source": 2, "target": 1}
 

@@ -2,16 +2,14 @@
 
 from typing import Any
 
-import numpy as np
-
 from histobridge.core.config import Domain, TrainTranslatorConfig
 from histobridge.core.errors import ProjectError
-from histobridge.core.images.working import WorkingImage
 from histobridge.core.job import Job, Progress
-from histobridge.core.matching import Matching, load_matching, working_image
+from histobridge.core.matching import Matching, load_matching
 from histobridge.core.project import Project
 from histobridge.core.runs import Run
-from histobridge.core.translate.base import Image, Translator
+from histobridge.core.translate.base import Translator
+from histobridge.core.translate.fields import fields_of, image_ids
 from histobridge.core.translate.instant import Identity, Instant
 from histobridge.core.translate.learner import TrainedTranslator, load_trained
 from histobridge.core.translate.polarity import UNSETTLED, with_fitting_identity
@@ -23,8 +21,6 @@ from histobridge.core.translate.train import train_matched, train_pair
 
 __all__ = ["load_translator", "train_pair", "train_translator"]
 
-DOMAIN_PIXELS = 1 << 26
-BLOCK_PX = 512
 SCALE_TOLERANCE = 0.02
 
 
@@ -62,14 +58,8 @@ def train_translator(project: Project, run: Run, config: TrainTranslatorConfig) 
         run.log("note", message=UNSETTLED)
     yield Progress(0, config.steps, "reading the images")
     domains: tuple[Domain, ...] = ("source", "target")
-    ids = {domain: _image_ids(project, domain) for domain in domains}
-    fields: dict[Domain, list[Image]] = {domain: [] for domain in domains}
-    for domain, of_domain in fields.items():
-        for image_id in ids[domain]:
-            image = working_image(project, image_id, matching)
-            for field in _parts(image, DOMAIN_PIXELS // len(ids[domain])):
-                matched = instant.translate(field, "source_to_target", image.look) if domain == "source" else field
-                of_domain.append(matched)
+    ids = {domain: image_ids(project, domain) for domain in domains}
+    fields = {domain: fields_of(project, domain, matching, config) for domain in domains}
     panel = panel_of_project(project, matching, config.device)
     chooser = None
     if config.keep_best and panel is not None:
@@ -100,26 +90,6 @@ def _judge(translator: TrainedTranslator, panel: Panel, chooser: Chooser | None,
     return quality.words()
 
 
-def _image_ids(project: Project, domain: Domain) -> list[str]:
-    """Images of one domain, by id; training sees no others."""
-    ids = [record.id for record in project.images(domain)]
-    if not ids:
-        raise ProjectError(
-            f"there are no {domain} images yet; add some (Images page, or `histobridge add --domain {domain}`)"
-        )
-    return ids
-
-
-def _parts(image: WorkingImage, budget: int) -> list[Image]:
-    """Read what training sees of one image: all of it, or evenly spread blocks of about `budget` pixels."""
-    if image.shape[0] * image.shape[1] <= budget:
-        return [image.whole()]
-    count = max(1, int((budget / BLOCK_PX**2) ** 0.5))
-    rows, columns = (np.linspace(0, max(0, size - BLOCK_PX), count).astype(int) for size in image.shape)
-    high, wide = (min(BLOCK_PX, size) for size in image.shape)
-    return [image.read((slice(y, y + high), slice(x, x + wide))) for y in rows for x in columns]
-
-
 def load_translator(project: Project, name: str, matching: Matching, device: str = "auto") -> Translator:
     """Load a translator between domains matched by `matching`.
 
@@ -146,7 +116,7 @@ def load_translator(project: Project, name: str, matching: Matching, device: str
     if name == "instant":
         return Instant(matching.invert, matching.source_look, matching.target_look)
     run = project.run(name)
-    if run.verb != "train-translator":
+    if run.verb not in ("train-translator", "import-translator"):
         raise ProjectError(f"run {name} did not train a translator, it is a {run.verb} run; choose one that did")
     translator = load_trained(run.path, device)
     _check_matching(translator, matching)

@@ -1,0 +1,112 @@
+import numpy as np
+import pytest
+import torch
+
+from histobridge.core.config import TrainTranslatorConfig
+from histobridge.core.job import finish
+from histobridge.core.translate.base import look_of, translate_window
+from histobridge.core.translate.bridge_learning import BridgeLearner
+from histobridge.core.translate.bridge_settings import BridgeSettings
+from histobridge.core.translate.learner import load_trained
+from histobridge.core.translate.train import train_pair
+
+CPU = torch.device("cpu")
+SMALL = BridgeSettings(steps=2, segmenter_width=4, patches=16, projection_width=8)
+BRIEF = TrainTranslatorConfig(
+    method="bridgecut", steps=3, crop_px=32, channels=4, blocks=1, checkpoint_every=2, bridge=SMALL, device="cpu"
+)
+ALL = {"generator", "discriminator", "transport", "similarity", "contrast", "segmentation", "segmenter"}
+OFF = {
+    "transport": {"transport"},
+    "similarity": {"similarity"},
+    "contrast": {"contrast"},
+    "segmentation": {"segmentation", "segmenter"},
+}
+
+
+def config_with(**changes):
+    return BRIEF.model_copy(update={"bridge": SMALL.model_copy(update=changes)})
+
+
+def train(pair, config, folder=None):
+    return train_pair(pair.labelled[:2], pair.target[:2], pair.instant, config, folder)
+
+
+@pytest.fixture
+def crops(pair):
+    source = pair.instant.translate(pair.source[0], "source_to_target", look_of(pair.source[0]))
+    labels = torch.from_numpy(pair.maps[0][:32, :32].copy())[None]
+    return [torch.from_numpy(field[:32, :32].copy())[None, None] for field in (source, pair.target[0])] + [labels]
+
+
+def test_all_parts_tell_their_loss(crops):
+    assert set(BridgeLearner(BRIEF, CPU, (0, 1, 2)).step(*crops)) == ALL
+
+
+@pytest.mark.parametrize("part", list(OFF))
+def test_every_part_can_be_switched_off(crops, part):
+    learner = BridgeLearner(config_with(**{part: 0.0}), CPU, (0, 1, 2))
+    assert set(learner.step(*crops)) == ALL - OFF[part]
+    assert ("segmenter" in learner.networks) == (part != "segmentation")
+
+
+def test_without_labels_there_is_no_segmenter(crops):
+    losses = BridgeLearner(BRIEF, CPU).step(*crops[:2])
+    assert set(losses) == ALL - OFF["segmentation"]
+
+
+@pytest.mark.parametrize("sees_fakes", [True, False])
+def test_translations_are_held_to_the_labels_by_the_mean_segmenter(crops, sees_fakes):
+    learner = BridgeLearner(config_with(segmenter_sees_fakes=sees_fakes), CPU, (0, 1, 2))
+    before = {name: learner.networks[name].state_dict() for name in ("segmenter", "source_to_target")}
+    before = {name: {key: tensor.clone() for key, tensor in values.items()} for name, values in before.items()}
+    for _ in range(2):
+        learner.step(*crops)
+    for name, values in before.items():
+        after = learner.networks[name].state_dict()
+        assert any(not torch.equal(values[key], after[key]) for key in values), name
+
+
+def test_a_new_generator_changes_nothing(pair):
+    learner = BridgeLearner(config_with(steps=1), CPU)
+    image = pair.tested[0]
+    made = learner.translator(pair.instant).translate(image, "source_to_target", look_of(image))
+    assert np.array_equal(made, pair.instant.translate(image, "source_to_target", look_of(image)).clip(-1, 1))
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+@pytest.mark.parametrize("demodulated", [True, False])
+def test_tiles_equal_the_whole_and_files_the_translator(pair, steps, demodulated, tmp_path):
+    translator = finish(train(pair, config_with(steps=steps, demodulated=demodulated).model_copy(update={"steps": 2})))
+    translator.save(tmp_path)
+    image = pair.tested[0]
+    tile = slice(37, 90), slice(20, 101)
+
+    def translated(one, window):
+        return translate_window(one, lambda part: image[part], image.shape, window, "source_to_target", look_of(image))
+
+    whole = translated(translator, (slice(0, 128), slice(0, 128)))
+    assert np.abs(translated(translator, tile) - whole[tile]).max() <= 1e-5
+    assert np.array_equal(translated(translator, tile), translated(load_trained(tmp_path, "cpu"), tile))
+    assert np.abs(whole).max() <= 1
+
+
+def test_segmenter_and_patches_are_learned(crops):
+    learner = BridgeLearner(BRIEF.model_copy(update={"steps": 60, "learning_rate": 3e-3}), CPU, (0, 1, 2))
+    losses = [learner.step(*crops) for _ in range(24)]
+    for name in ("segmenter", "contrast"):
+        first, last = (np.mean([one[name] for one in part]) for part in (losses[:4], losses[-4:]))
+        assert last < 0.9 * first, name
+
+
+def test_a_crop_of_nan_is_skipped(crops):
+    learner = BridgeLearner(BRIEF, CPU, (0, 1, 2))
+    learner.step(*crops)
+    assert learner.step(torch.full((1, 1, 32, 32), torch.nan), *crops[1:]) == {}
+    assert learner.step(*crops)
+
+
+def test_unlabelled_pixels_do_not_count(crops):
+    learner = BridgeLearner(BRIEF, CPU, (0, 1, 2))
+    losses = learner.step(*crops[:2], torch.full_like(crops[2], 255))
+    assert losses["segmentation"] == losses["segmenter"] == 0
