@@ -223,7 +223,9 @@ class Engine:
             fire_and_forget(client.submit(worker_side.wake, key=f"wake-{time.time()}", resources=resources))
             return
         run = order.run
-        request = worker_side.Request(path=run.path.absolute(), grace_seconds=self.grace_seconds)
+        request = worker_side.Request(
+            path=run.path.absolute(), grace_seconds=self.grace_seconds, local=not self.address
+        )
         key = f"{run.id}-{run.state().attempt + 1}"
         future = client.submit(worker_side.main, request.model_dump_json(), key=key, resources=resources)
         fire_and_forget(future)

@@ -13,6 +13,7 @@ from typing import Any
 from histobridge import __version__
 from histobridge.core.files import read_json, write_json
 from histobridge.engine.cluster import EngineOptions, EngineRecord
+from histobridge.engine.gathering import gpu_of, others_of
 
 logger = logging.getLogger(__name__)
 TICK_SECONDS = 0.2
@@ -69,7 +70,8 @@ class Crew:
     def _wanted(self) -> set[str]:
         """Names of workers that a task waits for."""
         waiting = (task.resource_restrictions or {} for task in self.scheduler.unrunnable)
-        return {name for restrictions in waiting for name in restrictions if name in WORKERS} - self._nannies.keys()
+        named = {name for restrictions in waiting for name in restrictions}
+        return {name for name in named if name in WORKERS or others_of(name)} - self._nannies.keys()
 
     def _working(self) -> bool:
         return any(worker.processing for worker in self.scheduler.workers.values())
@@ -78,7 +80,7 @@ class Crew:
         """Start a worker; a nanny starts it again if it dies."""
         from distributed import Nanny
 
-        environment = {"HISTOBRIDGE_THREADS": str(self.options.threads)}
+        environment = {"HISTOBRIDGE_THREADS": str(self.options.threads)} | gpu_of(name)
         if name == "quick":
             environment["HISTOBRIDGE_LOAD_AHEAD"] = ",".join(self.options.load_ahead)
         self._busy[name] = time.monotonic()
@@ -117,7 +119,8 @@ def memory_limit(name: str, options: EngineOptions) -> int:
     """Bytes a worker may use."""
     from distributed.system import MEMORY_LIMIT
 
-    return int(MEMORY_LIMIT * (options.train_memory_share if name == "train" else options.quick_memory_share))
+    share = options.train_memory_share if name == "train" or others_of(name) else options.quick_memory_share
+    return int(MEMORY_LIMIT * share)
 
 
 def _is_mine(folder: Path) -> bool:

@@ -33,6 +33,9 @@ class Request(Config):
     threads: NonNegativeInt = 0
     """Threads to compute with; 0: what the engine says."""
 
+    local: bool = False
+    """Whether the engine of this computer asks, which starts more workers where a training wants them."""
+
 
 def main(request: str) -> str:
     """Perform one run in this worker process and return how it ended.
@@ -41,6 +44,7 @@ def main(request: str) -> str:
     the library that made it. Safe to be called again for the same run: what has ended or is running is left alone.
     """
     from histobridge.core.perform import CancelledError, perform
+    from histobridge.engine.gathering import joined
     from histobridge.engine.workers import compute_threads, set_threads
 
     asked = Request.model_validate_json(request)
@@ -53,11 +57,14 @@ def main(request: str) -> str:
     set_threads(asked.threads or compute_threads())
     with Watchdog(run, asked.grace_seconds, memory_limit()):
         try:
-            perform(run)
+            with joined(run, asked.local):
+                perform(run)
         except CancelledError:
             logger.info("run %s was stopped", run.id)
-        except BaseException:
+        except BaseException as error:
             logger.exception("run %s failed", run.id)
+            if not run.state().ended:
+                run.end(run.state(), "failed", f"the processes of this training did not find each other: {error}")
     return run.state().status
 
 

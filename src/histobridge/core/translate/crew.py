@@ -13,6 +13,9 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+MEETING = timedelta(minutes=3)
+"""How long a process waits for the others to start."""
+
 PATIENCE = timedelta(hours=1)
 """How long others wait while the first process chooses and saves a checkpoint."""
 
@@ -35,10 +38,12 @@ def gathered(meeting: Path, rank: int, size: int) -> Iterator[None]:
     RuntimeError
         If they do not find each other.
     """
+    store = distributed.FileStore(str(meeting), size)  # type: ignore[attr-defined]
+    store.set_timeout(MEETING)
+    store.set(f"here/{rank}", "yes")
+    store.wait([f"here/{other}" for other in range(size)])
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    distributed.init_process_group(
-        backend, init_method=f"file://{meeting.absolute()}", rank=rank, world_size=size, timeout=PATIENCE
-    )
+    distributed.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=PATIENCE)
     try:
         yield
     finally:
@@ -84,7 +89,7 @@ def whole(mine: Tensor) -> Tensor:
 
 def together(side: nn.Module) -> nn.Module:
     """Let the gradients of a module be averaged over all processes."""
-    return DistributedDataParallel(side, broadcast_buffers=False) if _several() else side
+    return DistributedDataParallel(side) if _several() else side
 
 
 def apart(side: nn.Module) -> AbstractContextManager[None]:

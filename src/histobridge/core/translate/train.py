@@ -138,6 +138,7 @@ class _Training:
         self.values = values_of(fields["source"])
         self.tiles = FixedTiles(self._crops(seed=config.seed + 1), instant)
         self.words: list[str] = []
+        self.saved_step = 0
         self._kept: Checkpoint | None = None
         self._learner: Learner | None = None
 
@@ -190,17 +191,21 @@ class _Training:
     def step_down(self, error: BaseException) -> Progress:
         """Change the config so that the error does not come again; the next `start` begins at the last checkpoint.
 
-        Raises the error if nothing can be done about it, or if several processes train together: their memory is not
-        all short at once.
+        Raises the error if nothing can be done about it, and `ProjectError` if several processes train together.
         """
+        if crew.size() > 1:
+            raise ProjectError(
+                f"one of the {crew.size()} processes that train together failed ({error}); resume the run to go on "
+                "from its last checkpoint, or train in one process, which can do with less memory"
+            ) from error
         device = choose_device(self.config.device)
-        found = step_down(self.config, error, device.type == "cuda") if crew.size() == 1 else None
+        found = step_down(self.config, error, device.type == "cuda")
         if found is None:
             raise error
         self.config, words = found
         self.words = [*self.words, words]
         self._learner = None
-        return Progress(0, self.config.steps, words)
+        return Progress(self.saved_step, self.config.steps, words)
 
     def _cache(self) -> torch.device:
         """Where images are kept that crops are drawn from."""
