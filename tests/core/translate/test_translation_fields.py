@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+
+from histobridge.core.config import MatchConfig, TrainTranslatorConfig
+from histobridge.core.files import write_json
+from histobridge.core.images.pyramid import write_pyramid
+from histobridge.core.labels import LabelStore
+from histobridge.core.manifest import ImageRecord
+from histobridge.core.matching import Matching
+from histobridge.core.project import Project
+from histobridge.core.translate.bridge_settings import BridgeSettings
+from histobridge.core.translate.crops import Labelled
+from histobridge.core.translate.fields import fields_of, uses_labels
+
+BRIDGE = TrainTranslatorConfig(method="bridgecut")
+
+
+@pytest.fixture
+def project(pair, tmp_path):
+    """The first source image has labels, the second has none."""
+    project = Project.create(tmp_path / "project")
+    with project.editing():
+        staged = project.create_run("add", MatchConfig())
+        for index, field in enumerate(pair.source[:2]):
+            folder = staged.path / "staged" / f"source{index}"
+            folder.mkdir(parents=True)
+            pixels = np.rint((field + 1) * 127.5).astype(np.uint8)
+            write_pyramid(folder / "image", pixels, 0.1)
+            if index == 0:
+                LabelStore.create(folder / "labels", pixels.shape, pair.maps[0]).close()
+            record = ImageRecord(
+                id=folder.name,
+                domain="source",
+                subject="a",
+                shape=pixels.shape,
+                dtype="uint8",
+                pixel_size_um=0.1,
+                has_masks=index == 0,
+            )
+            write_json(folder / "record.json", record.model_dump(mode="json"))
+        project.adopt(staged)
+    return project
+
+
+@pytest.fixture
+def matching(pair):
+    return Matching(
+        run="",
+        segmenter="",
+        source_working_um=0.2,
+        target_working_um=0.2,
+        object_diameter_px=12,
+        scale_from="number",
+        invert=True,
+        polarity_from="user",
+        polarity_score={},
+        score="enclosure",
+        polarity_by_image={},
+        certainty=1,
+        certain=True,
+        source_look=tuple(map(float, pair.instant.source_look)),
+        target_look=tuple(map(float, pair.instant.target_look)),
+        images=(),
+    )
+
+
+def test_labels_come_at_the_working_scale_with_images_that_have_them(project, matching, pair):
+    labelled, bare = fields_of(project, "source", matching, BRIDGE)
+    assert isinstance(labelled, Labelled)
+    assert labelled.image.shape == labelled.classes.shape == (64, 64)
+    assert np.mean(labelled.classes == pair.maps[0][::2, ::2]) > 0.9
+    assert isinstance(bare, np.ndarray)
+
+
+def test_labels_are_read_only_where_they_are_used(project, matching):
+    assert all(
+        isinstance(field, np.ndarray) for field in fields_of(project, "source", matching, TrainTranslatorConfig())
+    )
+    assert uses_labels(TrainTranslatorConfig(class_balanced=True))
+    assert not uses_labels(BRIDGE.model_copy(update={"bridge": BridgeSettings(segmentation=0)}))
