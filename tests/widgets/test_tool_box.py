@@ -4,71 +4,12 @@ import os
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
-from qtpy.QtGui import QMouseEvent
+from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication
+from tool_hands import AXON, MYELIN, Bench, disc, fibre
 from window_fakes import proposed
 
 needs_gl = pytest.mark.skipif(not os.environ.get("DISPLAY"), reason="offscreen Qt has no OpenGL")
-HELD, FREE = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
-AXON, MYELIN = 1, 2
-
-
-class Bench:
-    """A tile, and what a user does to it."""
-
-    def __init__(self, viewer, page):
-        self.viewer, self.page = viewer, page
-        self.canvas = viewer.window._qt_viewer.canvas.native
-
-    @property
-    def shown(self):
-        return np.array(self.page.canvas.labels.data)
-
-    def lay(self, classes):
-        """Paint a scene as one stroke."""
-        self.page.canvas.replace_labels(classes)
-        self.page.desk.commit()
-
-    def point(self, at):
-        world = np.array(self.page.canvas.labels.data_to_world(at))
-        camera = self.viewer.scene.camera
-        y, x = (world - np.array(camera.center)[-2:]) * camera.zoom
-        return QPoint(round(self.canvas.width() / 2 + x), round(self.canvas.height() / 2 + y))
-
-    def mouse(self, kind, at, buttons):
-        button = FREE if kind == QEvent.Type.MouseMove else HELD
-        place = QPointF(self.point(at))
-        event = QMouseEvent(
-            kind, place, self.canvas.mapToGlobal(place), button, buttons, Qt.KeyboardModifier.NoModifier
-        )
-        QApplication.sendEvent(self.canvas, event)
-        QTest.qWait(12)  # vispy drops moves that follow each other within 10 ms
-
-    def hover(self, at):
-        self.viewer.mouse_over_canvas = True
-        self.mouse(QEvent.Type.MouseMove, at, FREE)
-
-    def away(self):
-        self.viewer.mouse_over_canvas = False
-
-    def click(self, at):
-        self.drag(at, at)
-
-    def drag(self, start, stop):
-        self.hover(start)
-        self.mouse(QEvent.Type.MouseButtonPress, start, HELD)
-        for place in np.linspace(start, stop, 4) if start != stop else ():
-            self.mouse(QEvent.Type.MouseMove, place, HELD)
-        self.mouse(QEvent.Type.MouseButtonRelease, stop, FREE)
-
-    def press(self, key, modifier=Qt.KeyboardModifier.NoModifier):
-        self.canvas.setFocus()
-        QTest.keyClick(self.canvas, key, modifier)
-
-    def undo(self):
-        self.press(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
 
 
 @pytest.fixture
@@ -84,16 +25,6 @@ def open_bench(make_window, sample, qtbot):
     return make
 
 
-def disc(centre, radius):
-    y, x = np.indices((96, 96))
-    return np.hypot(y - centre[0], x - centre[1]) < radius
-
-
-def fibre(classes, centre, radius, thickness, axon=AXON):
-    classes[disc(centre, radius + thickness)] = MYELIN
-    classes[disc(centre, radius)] = axon
-
-
 @needs_gl
 def test_every_tool_is_one_step_of_undo_by_key_over_the_place_by_click_or_by_stroke(open_bench, qtbot):
     bench = open_bench()
@@ -105,7 +36,7 @@ def test_every_tool_is_one_step_of_undo_by_key_over_the_place_by_click_or_by_str
     fibre(scene, (70, 70), 9, 5)
     bench.lay(scene)
     see_broken_rules(bench, qtbot)
-    for use in (fill, show_the_leak_and_close, grow, delete, confirm, arm_click_and_leave):
+    for use in (fill, show_the_leak_and_close, grow, delete, move_outlines, smooth, confirm, arm_click_and_leave):
         use(bench, scene)
     scene[:] = 0
     for column in (30, 52):
@@ -113,6 +44,7 @@ def test_every_tool_is_one_step_of_undo_by_key_over_the_place_by_click_or_by_str
     bench.lay(scene)
     for use in (cut, merge, own, choose_a_class_instead, snap, know_the_classes):
         use(bench, scene)
+    paint_a_polygon(bench, qtbot)
 
 
 def see_broken_rules(bench, qtbot):
@@ -173,11 +105,51 @@ def delete(bench, scene):
     np.testing.assert_array_equal(bench.shown, scene)
 
 
+def move_outlines(bench, scene):
+    """Each of them is one step of undo; the fibre of (70, 70) has an axon of 9 px and a sheath of 5."""
+    fibre_there, axon_there = disc((70, 70), 14), disc((70, 70), 9)
+    changed = {
+        Qt.Key.Key_Comma: axon_there,
+        Qt.Key.Key_Slash: fibre_there & ~axon_there,
+        Qt.Key.Key_Semicolon: fibre_there,
+        Qt.Key.Key_Apostrophe: ~fibre_there,
+    }
+    bench.hover((70, 70))
+    for key, where in changed.items():
+        bench.press(key)
+        differ = bench.shown != scene
+        assert 40 < differ.sum() < 110, key
+        assert where[differ].all(), key
+        bench.undo()
+        np.testing.assert_array_equal(bench.shown, scene)
+    bench.press(Qt.Key.Key_Equal)  # the picture has no fibre there: an edge is found, or it is said that none is
+    assert (bench.shown != scene).any() != ("Nothing was changed" in bench.page.tools.trouble.text())
+    if (bench.shown != scene).any():
+        bench.undo()
+    np.testing.assert_array_equal(bench.shown, scene)
+
+
+def smooth(bench, scene):
+    bench.page.canvas.painted()[83:86, 69:72] = MYELIN  # a tooth at the fibre
+    bench.page.desk.commit()
+    rough = bench.shown
+    bench.hover((70, 70))
+    bench.press(Qt.Key.Key_K)
+    assert not bench.shown[85, 69:72].any()
+    bench.undo()
+    np.testing.assert_array_equal(bench.shown, rough)
+    bench.undo()
+    np.testing.assert_array_equal(bench.shown, scene)
+
+
 def confirm(bench, scene):
     bench.press(Qt.Key.Key_Y)
     assert "accepted" in bench.page.tools.says.text()
     bench.press(Qt.Key.Key_Y)
     assert "decided already" in bench.page.tools.trouble.text()
+    bench.undo()
+    bench.press(Qt.Key.Key_Y)
+    assert "accepted" in bench.page.tools.says.text(), "one undo had taken it back"
 
 
 def arm_click_and_leave(bench, scene):
@@ -240,6 +212,8 @@ def snap(bench, scene):
     bench.drag((10, 10), (10, 60))
     assert bench.page.tools.trouble.isHidden(), bench.page.tools.trouble.text()
     assert (bench.shown[:20] == MYELIN).any()
+    bench.undo()
+    np.testing.assert_array_equal(bench.shown, scene)
 
 
 def know_the_classes(bench, scene):
@@ -252,3 +226,18 @@ def know_the_classes(bench, scene):
     bench.hover((48, 30))
     bench.press(Qt.Key.Key_F)
     np.testing.assert_array_equal(bench.shown, before)
+
+
+def paint_a_polygon(bench, qtbot):
+    """With napari's own tool, by clicks and Enter: one step of undo."""
+    before, page = bench.shown, bench.page
+    bench.press(Qt.Key.Key_Escape)
+    page.canvas.labels.mode = "polygon"
+    for corner in ((5, 5), (5, 40), (20, 40), (20, 5)):
+        bench.click(corner)
+    bench.press(Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: (page.desk.edit.classes != before).any())
+    assert (bench.shown[8:18, 8:38] == MYELIN).all()
+    bench.undo()
+    np.testing.assert_array_equal(bench.shown, before)
+    page.canvas.labels.mode = "paint"

@@ -54,6 +54,9 @@ class ToolBox(QWidget):
         layout.addLayout(self._grid)
         layout.addWidget(self.says)
         layout.addWidget(self.trouble)
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.timeout.connect(self._bring_up)
         self._lay_out()
         self._say(IDLE)
 
@@ -89,7 +92,7 @@ class ToolBox(QWidget):
         self.says.setVisible(not trouble)  # one takes the place of the other
         self.trouble.say(trouble)
         if trouble:
-            QTimer.singleShot(0, self, self._bring_up)
+            self._soon.start(0)
         for tool in TOOLS:
             self.buttons[tool.action].setChecked(tool is self._armed)
 
