@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from histobridge.core import config
 from histobridge.core.errors import InputError, wrong_fields
 from histobridge.core.job import Job
+from histobridge.core.translate.import_config import ImportTranslatorConfig
 
 if TYPE_CHECKING:
     from histobridge.core.project import Project
@@ -39,6 +40,12 @@ JOBS: dict[str, JobKind] = {
         "histobridge.core.translate.learn:train_translator",
         "train",
         "Training translator",
+    ),
+    "import-translator": JobKind(
+        ImportTranslatorConfig,
+        "histobridge.core.translate.imported:import_translator",
+        "train",
+        "Importing translator",
     ),
     "propose": JobKind(config.ProposeConfig, "histobridge.core.pseudo:propose_labels", "train", "Proposing labels"),
     "finetune": JobKind(config.FineTuneConfig, "histobridge.core.segment.finetune:finetune", "train", "Fine-tuning"),

@@ -35,6 +35,7 @@ KIND_OF_VERB: dict[str, RunKind] = {
     "train-segmenter": "segmenter",
     "match": "matching",
     "train-translator": "translator",
+    "import-translator": "translator",
     "propose": "proposals",
 }
 

@@ -1,7 +1,7 @@
 """What a translator is, what the look of an image is, and how tiles of a translation join."""
 
 from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -67,6 +67,16 @@ class Translator(Protocol):
         array, (Y, X) float32
             In [-1, 1], same shape as `image`.
         """
+
+
+@runtime_checkable
+class MeasuresImages(Protocol):
+    """A translator that has to see a whole image, tile by tile, before it translates windows of it."""
+
+    def of_image(
+        self, read: Callable[[Window], Image], shape: tuple[int, int], direction: Direction, look: Look
+    ) -> Translator:
+        """Measure an image, once; return what translates windows of it."""
 
 
 def look_of(image: ArrayLike) -> Look:
@@ -151,6 +161,8 @@ def translate_window(
     array, (Y, X) float32
         In [-1, 1], of the window's size.
     """
+    if isinstance(translator, MeasuresImages):
+        translator = translator.of_image(read, shape, direction, look)
     rows, columns = window
     translated = np.empty((rows.stop - rows.start, columns.stop - columns.start), np.float32)
     for row in range(rows.start, rows.stop, BLOCK_PX):

@@ -17,6 +17,7 @@ from torch import nn
 from histobridge.core.config import Config, Direction, TrainTranslatorConfig
 from histobridge.core.errors import ProjectError
 from histobridge.core.files import read_json, write_bytes, write_json
+from histobridge.core.translate.import_config import Spread
 from histobridge.core.translate.instant import Instant
 from histobridge.core.translator_config import Method
 
@@ -50,6 +51,18 @@ class TranslatorCard(Config):
 
     target_look: tuple[float, ...]
     """257 grey quantiles of the target."""
+
+    spread: Literal["fixed"] | Spread = "fixed"
+    """Where the statistics of its norms come from: fixed after training; of generators from elsewhere, the image."""
+
+    tile_px: int = 0
+    """Side of the tiles in which an image is measured where they come from there."""
+
+    sweeps: int = 0
+    """How often it is read for that."""
+
+    ways: tuple[Direction, ...] = ("source_to_target", "target_to_source")
+    """The directions that it has."""
 
     run: str = ""
     """The run that trained it."""

@@ -87,7 +87,12 @@ def load_trained(folder: Path, device: str = "auto") -> TrainedTranslator:
     ProjectError
         If a file is missing, damaged, of another version, or does not fit the other; names the file.
     """
-    method = read_card(folder).method
+    card = read_card(folder)
+    method = card.method
+    if card.spread != "fixed":
+        from histobridge.core.translate.imported import Imported
+
+        return Imported.load(folder, device)
     if method == "syndiff":
         from histobridge.core.translate.syndiff import SynDiff
 
