@@ -1,7 +1,9 @@
 import pytest
 import torch
 
+from histobridge.core.config import TrainTranslatorConfig
 from histobridge.core.translate.diffaug import augmented, brightened, contrasted, covered, shifted
+from histobridge.core.translate.learner import build_learner
 
 
 @pytest.fixture
@@ -51,3 +53,18 @@ def test_every_image_is_changed_in_its_own_way_and_gradients_flow_through():
 def test_the_same_random_state_gives_the_same_change(images):
     first, second = (augmented(images, torch.Generator().manual_seed(3)) for _ in range(2))
     assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize("method", ["cyclegan", "cut", "bridgecut", "syndiff"])
+def test_discriminators_of_every_method_see_augmented_images(method):
+    random = torch.Generator().manual_seed(0)
+    crops = torch.rand(2, 1, 1, 32, 32, generator=random) * 2 - 1
+    brief = TrainTranslatorConfig(method=method, crop_px=32, channels=4, blocks=1, device="cpu")
+    plain, changed = (
+        build_learner(brief.model_copy(update={"augment": augment}), torch.device("cpu")).step(*crops)
+        for augment in (False, True)
+    )
+    assert set(plain) == set(changed)
+    assert plain["discriminator"] != changed["discriminator"]
+    untouched = {"cyclegan": "cycle", "bridgecut": "transport"}.get(method)
+    assert untouched is None or plain[untouched] == changed[untouched]

@@ -78,7 +78,7 @@ class BridgeLearner(Contest):
 
     def worth_compiling(self) -> Iterable[nn.Module]:
         """Discriminators and segmenter, and the residual blocks of generators, whose layers are called one by one."""
-        yield from (self.networks[name] for name in (*DOMAINS, *self.sides) if name in self.networks)
+        yield from (self.networks[name] for name in (*DOMAINS, "segmenter") if name in self.networks)
         yield from (
             layer for name in DIRECTIONS for layer in self.networks[name].modules() if isinstance(layer, StepResidual)
         )

@@ -13,6 +13,7 @@ from histobridge.core.config import Direction, Domain, TrainTranslatorConfig
 from histobridge.core.errors import InputError
 from histobridge.core.translate.card import card_of
 from histobridge.core.translate.contest import DOMAINS, WAYS, Contest, Losses, Part
+from histobridge.core.translate.diffaug import augmented
 from histobridge.core.translate.diffusion import vp_schedule
 from histobridge.core.translate.generators import discriminator_of, generator_of
 from histobridge.core.translate.instant import Instant
@@ -182,13 +183,15 @@ class SynDiffLearner(Contest):
 
     def _judge_pair(self, domain: Domain, earlier: Tensor, noised: Noised, exactly: bool = False) -> Tensor:
         """Logits of the discriminator of the diffusion, (N,) float32; `exactly`: computed so."""
-        judge = self.networks[f"judge_{domain}"]
+        judge, later = self.networks[f"judge_{domain}"], noised.later
+        if self.config.augment:
+            earlier, later = augmented(torch.cat([earlier, later], dim=1), self.random).chunk(2, dim=1)
         if exactly:
             # Its gradient gets a gradient, which compiled networks do not give.
-            logits: Tensor = judge.forward(earlier, noised.step, noised.later)
+            logits: Tensor = judge.forward(earlier, noised.step, later)
             return logits
         with self.autocast():
-            logits = self.compute(judge, earlier, noised.step, noised.later)
+            logits = self.compute(judge, earlier, noised.step, later)
         return logits
 
     def set_learning_rate(self) -> None:
