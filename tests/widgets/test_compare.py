@@ -57,7 +57,7 @@ def press_tab(widget):
     QTest.keyClick(widget, Qt.Key.Key_Tab)
 
 
-def test_tab_flips_between_two_models_on_the_open_tile(compare):
+def test_tab_flips_between_two_models_from_the_canvas_and_from_a_button_but_moves_on_between_fields(compare):
     viewer, window, (adaptation, tutorship, _) = compare()
     choose(window, tutorship, adaptation)
     assert seen(viewer) == ["model"]
@@ -69,11 +69,6 @@ def test_tab_flips_between_two_models_on_the_open_tile(compare):
     assert window.compare_bar.says.text() == "Seen now: adaptation. The other: tutorship."
     click(window.compare_bar.flip_button)
     assert seen(viewer) == ["model"]
-
-
-def test_tab_flips_while_a_button_has_the_focus_and_moves_on_between_fields(compare):
-    viewer, window, (adaptation, tutorship, _) = compare()
-    choose(window, tutorship, adaptation)
     page = window.page("learn")
     press_tab(page.back_button if page.back_button.isEnabled() else page.compare_button)
     assert seen(viewer) == ["previous model"]
@@ -85,7 +80,7 @@ def test_tab_flips_while_a_button_has_the_focus_and_moves_on_between_fields(comp
     assert seen(viewer) == ["labels"]
 
 
-def test_the_labels_as_edited_are_compared_with_a_model(compare, qtbot):
+def test_the_labels_as_edited_are_compared_with_a_model_and_not_accepted_while_it_is_seen(compare):
     viewer, window, (adaptation, _, _) = compare()
     viewer.layers["labels"].fill((0, 0), 1)
     choose(window, "", adaptation)
@@ -95,9 +90,26 @@ def test_the_labels_as_edited_are_compared_with_a_model(compare, qtbot):
     press_tab(canvas_of(viewer))
     assert seen(viewer) == ["labels"]
     assert viewer.layers["labels"].editable
+    window.go("review")
+    page, canvas = window.page("review"), canvas_of(viewer)
+    before = page.desk.place
+    press_tab(canvas)
+    QTest.keyClick(canvas, Qt.Key.Key_A)
+    assert page.desk.place == before
+    assert "labels of another model" in page.where.text()
+    QTest.keyClick(canvas, Qt.Key.Key_N)
+    assert page.desk.place != before
+    assert seen(viewer) == ["previous model"], "the comparison follows to the next tile on the same side"
+    press_tab(canvas)
+    QTest.keyClick(canvas, Qt.Key.Key_B)
+    assert page.desk.place == before
+    QTest.keyClick(canvas, Qt.Key.Key_A)
+    assert page.desk.place != before
 
 
-def test_an_image_that_a_model_has_not_labelled_is_labelled_by_one_button(compare, sample, engine):
+def test_an_image_that_a_model_has_not_labelled_is_labelled_by_one_button_for_the_comparison_alone(
+    compare, sample, engine
+):
     viewer, window, (_, tutorship, fine_tuned) = compare()
     choose(window, fine_tuned, tutorship)
     bar, image = window.compare_bar, sample.images("target")[0]
@@ -118,43 +130,9 @@ def test_an_image_that_a_model_has_not_labelled_is_labelled_by_one_button(compar
     assert (viewer.layers["model"].data == 1).all()
     assert bar.says.text() == "Seen now: fine-tuned 1. The other: tutorship."
     assert window.session.project.active("proposals").id == tutorship != made.id
-
-
-def test_a_comparison_neither_orders_tiles_nor_becomes_the_newest_proposal(compare, sample, engine):
-    _, window, (_, tutorship, fine_tuned) = compare()
-    choose(window, fine_tuned, tutorship)
-    proposed(sample, sample.images("target")[:1], 1, route="model", segmenter=fine_tuned, for_comparison=True)
-    window.session.poll()
-    assert engine.submitted == []
+    assert [verb for verb, _ in submitted(window, engine)] == ["propose"], "it orders no tiles"
     window.go("labels")
     assert window.page("labels").result.text().startswith("Tutorship with Instant, 2 image(s)")
-
-
-def test_the_comparison_follows_to_the_next_tile_on_the_same_side(compare):
-    viewer, window, (adaptation, tutorship, _) = compare()
-    choose(window, tutorship, adaptation)
-    window.go("review")
-    page = window.page("review")
-    press_tab(canvas_of(viewer))
-    before = page.desk.place
-    QTest.keyClick(canvas_of(viewer), Qt.Key.Key_N)
-    assert page.desk.place != before
-    assert seen(viewer) == ["previous model"]
-
-
-def test_a_tile_is_not_accepted_while_another_model_is_seen(compare):
-    viewer, window, (adaptation, _, _) = compare()
-    choose(window, "", adaptation)
-    window.go("review")
-    page, canvas = window.page("review"), canvas_of(viewer)
-    before = page.desk.place
-    press_tab(canvas)
-    QTest.keyClick(canvas, Qt.Key.Key_A)
-    assert page.desk.place == before
-    assert "labels of another model" in page.where.text()
-    press_tab(canvas)
-    QTest.keyClick(canvas, Qt.Key.Key_A)
-    assert page.desk.place != before
 
 
 def test_without_a_tile_one_button_opens_one(make_window, sample, qtbot):
@@ -170,24 +148,19 @@ def test_without_a_tile_one_button_opens_one(make_window, sample, qtbot):
     assert seen(viewer) == ["model"]
 
 
-def test_done_and_closing_take_our_layers_away_and_leave_hers(compare):
+def test_done_and_closing_take_our_layers_away_and_leave_hers_and_damage_is_told(compare, sample):
     viewer, window, (adaptation, tutorship, _) = compare()
     hers = viewer.add_labels(np.ones((8, 8), np.uint8), name="model")
     choose(window, tutorship, adaptation)
     click(window.compare_bar.done_button)
     assert {layer.name for layer in viewer.layers} == {"image", "labels", "outline", "model"}
     assert viewer.layers["labels"].visible
-    choose(window, tutorship, adaptation)
-    window.session.close_project()
-    assert list(viewer.layers) == [hers]
-    assert hers.visible
-    assert window.compare_bar.isHidden()
-
-
-def test_proposals_that_cannot_be_read_are_told_in_the_bar(compare, sample):
-    _, window, (adaptation, tutorship, _) = compare()
     image = sample.images("target")[0].id
     (sample.run(adaptation).path / "proposals" / image / "classes" / "zarr.json").write_text("{")
     choose(window, tutorship, adaptation)
     assert window.compare_bar.trouble.text()
     assert not window.compare_bar.flip_button.isEnabled()
+    window.session.close_project()
+    assert list(viewer.layers) == [hers]
+    assert hers.visible
+    assert window.compare_bar.isHidden()

@@ -53,17 +53,13 @@ def number(window, page):
     return [record.id for record in window.session.project.images("target")].index(page.desk.place.image)
 
 
-def test_the_first_tile_of_the_queue_is_opened_with_its_reason(review, ranked):
-    ranked(2, 0, 3)
+def test_tiles_come_by_the_queue_with_reasons_and_an_estimate_when_to_stop(review, ranked):
+    ranked(2, 0, 3, stop=STOP)
     window, page = review()
-    assert number(window, page) == 2
     assert page.queue.reason.text() == "Why this tile: reason 2"
     assert page.where.text().startswith("Tile 1 of 3 in the queue.")
-
-
-def test_next_follows_the_queue_and_back_the_way_one_came(review, ranked):
-    ranked(2, 0, 3)
-    window, page = review()
+    assert "you can stop" in page.queue.stop.text()
+    assert "estimated" in page.queue.stop.text()
     seen = [number(window, page)]
     for button in (page.next_button, page.next_button, page.next_button):
         button.click()
@@ -75,11 +71,6 @@ def test_next_follows_the_queue_and_back_the_way_one_came(review, ranked):
     assert number(window, page) == 2
     page.back_button.click()
     assert "first tile" in page.where.text()
-
-
-def test_accepting_and_skipping_follow_the_queue_too(review, ranked):
-    ranked(2, 0, 3)
-    window, page = review()
     page.accept_button.click()
     assert number(window, page) == 0
     page.skip_button.click()
@@ -99,6 +90,11 @@ def test_without_the_queue_tiles_come_image_by_image_and_still_have_reasons(revi
     assert number(window, page) == 3
     assert page.queue.reason.text() == "Why this tile: reason 3"
     assert not window.session.remembered.place(window.session.project.path)["by_queue"]
+    page.domains["source"].click()
+    assert page.queue.isHidden(), "source tiles are in no queue"
+    page.next_button.click()
+    places = [record.id for record in window.session.project.images("source")]
+    assert page.desk.place.image == places[1]
 
 
 def test_a_new_queue_begins_with_its_first_tile_and_back_still_goes_back(review, ranked):
@@ -115,23 +111,10 @@ def test_a_new_queue_begins_with_its_first_tile_and_back_still_goes_back(review,
     page.back_button.click()
     assert number(window, page) == 0
     assert page.chip.text() == "accepted"
-
-
-def test_when_to_stop_is_told_as_an_estimate(review, ranked):
-    ranked(0, stop=STOP)
-    _, page = review()
-    assert "you can stop" in page.queue.stop.text()
-    assert "estimated" in page.queue.stop.text()
-
-
-def test_source_tiles_are_in_no_queue(review, ranked):
-    ranked(2, 0, 3)
-    window, page = review()
-    page.domains["source"].click()
-    assert page.queue.isHidden()
-    page.next_button.click()
-    places = [record.id for record in window.session.project.images("source")]
-    assert page.desk.place.image == places[1]
+    page.queue.reason.setText("short")
+    low = page.queue.reason.heightForWidth(300)
+    page.queue.reason.setText("Why this tile: sheaths unusually thin: mean g-ratio 0.81, and more")
+    assert page.queue.reason.heightForWidth(300) == low, "the page does not jump when reasons change"
 
 
 def test_without_a_ranking_the_page_says_so_and_offers_one(review, engine):
@@ -164,12 +147,3 @@ def test_a_damaged_queue_is_told_and_tiles_come_image_by_image(review, ranked):
     window, page = review()
     assert "rank the tiles again" in page.trouble.text()
     assert number(window, page) == 0
-
-
-def test_the_page_keeps_its_height_when_reasons_change(review, ranked, qtbot):
-    ranked(2, 0, 3)
-    _, page = review()
-    page.queue.reason.setText("short")
-    low = page.queue.reason.heightForWidth(300)
-    page.queue.reason.setText("Why this tile: sheaths unusually thin: mean g-ratio 0.81, and more")
-    assert page.queue.reason.heightForWidth(300) == low

@@ -95,7 +95,7 @@ def test_a_stroke_is_on_disk_within_a_second(open_review, qtbot, sample):
     assert page.chip.text() == "corrected"
 
 
-def test_undo_and_redo_by_key_and_button(open_review, qtbot):
+def test_undo_and_redo_by_key_and_button_concern_the_open_tile_alone(open_review, qtbot):
     viewer, window, page = open_review()
     image = first_target(window)
     stroke(viewer, 40, 30, 60)
@@ -112,19 +112,15 @@ def test_undo_and_redo_by_key_and_button(open_review, qtbot):
     press(viewer, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
     classes, _ = stored(window, image)
     assert (classes[40, 45], classes[70, 45]) == (1, 1)
-
-
-def test_undo_after_a_tile_change_leaves_the_new_tile_alone(open_review):
-    viewer, window, _ = open_review()
     second = window.session.project.images("target")[1].id
-    stroke(viewer, 40, 30, 60)
     press(viewer, Qt.Key.Key_N)
     press(viewer, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     assert not viewer.layers["labels"].data.any()
     assert not stored(window, second)[0].any()
+    assert stored(window, image)[0][70, 45] == 1
 
 
-def test_accept_marks_the_tile_and_goes_on(open_review):
+def test_accept_marks_the_tile_and_goes_on_and_reopening_finds_it(open_review, sample):
     viewer, window, page = open_review()
     first, second = (record.id for record in window.session.project.images("target"))
     stroke(viewer, 40, 30, 60)
@@ -138,32 +134,29 @@ def test_accept_marks_the_tile_and_goes_on(open_review):
     assert page.chip.text() == "accepted"
     assert "100% of this image reviewed" in page.where.text()
     assert viewer.layers["labels"].data[40, 45] == 1
-
-
-def test_skip_next_and_back_by_button(open_review):
-    _, window, page = open_review()
-    first, second = (record.id for record in window.session.project.images("target"))
-    page.skip_button.click()
-    assert page.desk.place.image == second
     page.next_button.click()
+    stroke(viewer, 40, 30, 60)
+    place = page.desk.place
+    window.session.close_project()
+    assert len(viewer.layers) == 0
+    window.open_project(sample.path)
+    assert window.step_bar.current == "review"
+    assert page.desk.place == place
+    assert viewer.layers["labels"].data[40, 45] == 1
+    page.skip_button.click()
     assert "last tile" in page.where.text()
-    page.back_button.click()
-    assert page.desk.place.image == first
     assert page.chip.text() == "skipped"
 
 
-def test_keys_work_while_a_button_of_the_dock_has_the_focus(open_review):
+def test_keys_work_on_the_canvas_and_from_a_button_but_a_text_field_keeps_its_letters(open_review):
     viewer, window, page = open_review()
+    brush_erase_and_hide_by_key(viewer)
     page.undo_button.setEnabled(True)
     page.next_button.setFocus()
     QTest.keyClick(page.next_button, Qt.Key.Key_2)
     assert viewer.layers["labels"].selected_label == 2
     QTest.keyClick(page.next_button, Qt.Key.Key_N)
     assert page.desk.place.image == window.session.project.images("target")[1].id
-
-
-def test_a_text_field_keeps_its_letters(open_review):
-    _, window, page = open_review()
     before = page.desk.place
     window.go("export")
     line = window.page("export").form.editors["out"].line
@@ -173,8 +166,7 @@ def test_a_text_field_keeps_its_letters(open_review):
     assert page.desk.place == before
 
 
-def test_brush_size_erase_and_hide_keys(open_review):
-    viewer, _, _ = open_review()
+def brush_erase_and_hide_by_key(viewer):
     layer = viewer.layers["labels"]
     before = layer.brush_size
     press(viewer, Qt.Key.Key_BracketRight)
@@ -191,31 +183,19 @@ def test_brush_size_erase_and_hide_keys(open_review):
     assert layer.visible
 
 
-def test_painting_ignore_leaves_pixels_out(open_review, qtbot):
-    viewer, window, _ = open_review()
-    press(viewer, Qt.Key.Key_I)
-    stroke(viewer, 40, 30, 60)
-    qtbot.waitUntil(lambda: stored(window, first_target(window))[1][40, 45] == IGNORED)
-    assert viewer.layers["labels"].data[40, 45] == 255
-
-
-def test_a_value_that_is_no_class_is_taken_back_and_told(open_review, qtbot):
+def test_painting_and_filling_are_saved_and_a_value_that_is_no_class_is_taken_back(open_review, qtbot):
     viewer, window, page = open_review()
     viewer.layers["labels"].selected_label = 77
     stroke(viewer, 40, 30, 60)
     qtbot.waitUntil(lambda: "77 is not a class" in page.trouble.text())
     assert not viewer.layers["labels"].data.any()
     assert not stored(window, first_target(window))[0].any()
-
-
-def test_fill_is_saved_like_a_stroke(open_review, qtbot):
-    viewer, window, _ = open_review()
+    press(viewer, Qt.Key.Key_I)
+    stroke(viewer, 40, 30, 60)
+    qtbot.waitUntil(lambda: stored(window, first_target(window))[1][40, 45] == IGNORED)
+    assert viewer.layers["labels"].data[40, 45] == 255
     viewer.layers["labels"].fill((5, 5), 2)
-    qtbot.waitUntil(lambda: (stored(window, first_target(window))[0] == 2).all())
-
-
-def test_source_masks_are_reviewed_the_same_way(open_review, qtbot):
-    viewer, window, page = open_review()
+    qtbot.waitUntil(lambda: stored(window, first_target(window))[0][5, 5] == 2)
     page.domains["source"].click()
     image = window.session.project.images("source")[0].id
     before, state = stored(window, image)
@@ -223,19 +203,6 @@ def test_source_masks_are_reviewed_the_same_way(open_review, qtbot):
     np.testing.assert_array_equal(viewer.layers["labels"].data, before)
     viewer.layers["labels"].fill((0, 0), 2)
     qtbot.waitUntil(lambda: stored(window, image)[0][0, 0] == 2)
-
-
-def test_reopening_goes_to_the_last_tile_with_its_edits(open_review, sample):
-    viewer, window, page = open_review()
-    page.next_button.click()
-    stroke(viewer, 40, 30, 60)
-    place = page.desk.place
-    window.session.close_project()
-    assert len(viewer.layers) == 0
-    window.open_project(sample.path)
-    assert window.step_bar.current == "review"
-    assert page.desk.place == place
-    assert viewer.layers["labels"].data[40, 45] == 1
 
 
 def test_a_stroke_just_before_the_window_closes_is_kept(open_review, sample):
