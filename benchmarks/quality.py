@@ -57,7 +57,9 @@ ARMS = (
     "supervised",
 )
 FURTHER = tuple(
-    f"{route}-{method}" for method in ("cut", "fastcut", "syndiff") for route in ("adaptation", "tutorship")
+    f"{route}-{method}"
+    for method in ("cut", "fastcut", "syndiff", "bridgecut")
+    for route in ("adaptation", "tutorship")
 )
 """Computed when named, and reported where there are results."""
 
