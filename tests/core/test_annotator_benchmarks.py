@@ -85,6 +85,7 @@ def test_effort_runs_through_and_goes_on_where_it_was(benchmark, pair, tmp_path,
     assert re.search(r"changed_pixels +[\d.]+ +[\d.]+ +-?[\d.]+%", capsys.readouterr().out)
 
 
+@pytest.mark.slow
 def test_effort_with_the_tools_runs_through_and_only_reports_when_asked(benchmark, pair, tmp_path, capsys):
     review, table = benchmark("review_effort"), tmp_path / "review.csv"
     words = [*pair, "--table", str(table), "--bound", "0.85", "--goals", "0.85", "--tiles", "1"]
