@@ -87,6 +87,9 @@ class TrainTranslatorConfig(Config):
     keep_best: bool = True
     """Keep the checkpoint that looks best without labels of the target; off: the last one."""
 
+    keep_checkpoints: bool = False
+    """Keep what was made of every checkpoint that is looked at, to find out later how well the best was chosen."""
+
     seed: NonNegativeInt = 0
     """Seed of weights and crops."""
 

@@ -8,9 +8,11 @@ from histobridge.core.job import Job, Progress
 from histobridge.core.matching import Matching, load_matching
 from histobridge.core.project import Project
 from histobridge.core.runs import Run
+from histobridge.core.translate import crew
 from histobridge.core.translate.base import Translator
 from histobridge.core.translate.fields import fields_of, image_ids
 from histobridge.core.translate.instant import Identity, Instant
+from histobridge.core.translate.ladder import after_kills, changes, check_processes
 from histobridge.core.translate.learner import TrainedTranslator, load_trained
 from histobridge.core.translate.polarity import UNSETTLED, with_fitting_identity
 from histobridge.core.translate.quality.choosing import Chooser
@@ -43,7 +45,8 @@ def train_translator(project: Project, run: Run, config: TrainTranslatorConfig) 
     -------
     dict
         ``steps``, ``images``: how many of each domain it has seen, and ``verdict``: what is to be thought of it, in
-        words, where the images are large enough to tell.
+        words, where the images are large enough to tell; ``changed``: fields of the config that the training changed
+        because memory ran out, if it did.
 
     Raises
     ------
@@ -53,20 +56,24 @@ def train_translator(project: Project, run: Run, config: TrainTranslatorConfig) 
     settled = run.settle(matching=load_matching(project, config.matching).run)
     matching = load_matching(project, settled["matching"])
     instant = Instant(matching.invert, matching.source_look, matching.target_look)
+    check_processes(config)
     asked, config = config, with_fitting_identity(config, matching)
-    if config != asked:
+    if config != asked and crew.rank() == 0:
         run.log("note", message=UNSETTLED)
-    yield Progress(0, config.steps, "reading the images")
+    config, words = after_kills(config, sum(event["kind"] == "killed" for event in run.events()))
+    yield Progress(0, config.steps, " ".join(["reading the images.", *words]))
     domains: tuple[Domain, ...] = ("source", "target")
     ids = {domain: image_ids(project, domain) for domain in domains}
     fields = {domain: fields_of(project, domain, matching, config) for domain in domains}
     panel = panel_of_project(project, matching, config.device)
     chooser = None
     if config.keep_best and panel is not None:
-        chooser = Chooser(lambda seen: measure(seen, panel, tiles=False).score, run.path)
+        chooser = Chooser(lambda seen: measure(seen, panel, tiles=False).score, run.path, config.keep_checkpoints)
     translator = yield from train_matched(
         fields, instant, config, run.path, lambda step: run.log("checkpoint", step=step), chooser
     )
+    if crew.rank() > 0:
+        return {}
     seen = (*ids["source"], *ids["target"])
     working_um = (matching.source_working_um, matching.target_working_um)
     translator.card = translator.card.model_copy(update={"run": run.id, "trained_on": seen, "working_um": working_um})
@@ -74,6 +81,8 @@ def train_translator(project: Project, run: Run, config: TrainTranslatorConfig) 
         "steps": config.steps,
         "images": {domain: len(of_domain) for domain, of_domain in ids.items()},
     }
+    if less := changes(asked, translator.card.config):
+        result["changed"] = less
     if panel is not None:
         yield Progress(config.steps, config.steps, "looking at what it makes")
         result["verdict"] = _judge(translator, panel, chooser, run)

@@ -6,6 +6,7 @@ import numpy as np
 from histobridge.core.config import TrainTranslatorConfig
 from histobridge.core.job import finish
 from histobridge.core.translate.base import look_of
+from histobridge.core.translate.learner import load_trained
 from histobridge.core.translate.quality.choosing import Chooser
 from histobridge.core.translate.train import train_matched
 
@@ -40,6 +41,14 @@ def test_the_best_checkpoint_is_returned_not_the_last(pair, tmp_path):
     assert best is score.seen[1]
     assert (chooser.step, chooser.history) == (3, [(2, 0.1), (3, 0.9), (4, 0.0), (5, 0.3)])
     assert not np.array_equal(translated(best, pair), translated(score.seen[-1], pair))
+
+
+def test_all_checkpoints_are_kept_where_they_are_asked_for(pair, tmp_path):
+    score = Scripted([0.1, 0.9, 0.2, 0.3])
+    finish(train(pair, Chooser(score, tmp_path, keep_all=True), tmp_path))
+    kept = sorted((tmp_path / "checkpoints").iterdir())
+    assert [int(folder.name) for folder in kept] == [2, 3, 4, 5]
+    assert np.array_equal(translated(load_trained(kept[-1], "cpu"), pair), translated(score.seen[-1], pair))
 
 
 def test_a_resumed_training_chooses_what_an_uninterrupted_one_does(pair, tmp_path):

@@ -7,7 +7,7 @@ from typing import Any
 
 from histobridge.core.translate.learner import TrainedTranslator, load_trained
 
-BEST = "best"
+BEST, CHECKPOINTS = "best", "checkpoints"
 FIRST_SHARE = 0.25
 """Share of the steps before which no checkpoint is looked at: networks that have hardly begun are never the best."""
 
@@ -21,6 +21,8 @@ class Chooser:
         Maps a translator to a number, more is better.
     folder : Path
         Of the run; the best so far lies in ``best/``.
+    keep_all : bool
+        Also keep every checkpoint that is looked at, in ``checkpoints/<step>/``.
 
     Attributes
     ----------
@@ -31,14 +33,18 @@ class Chooser:
         Step and score of each checkpoint looked at.
     """
 
-    def __init__(self, score: Callable[[TrainedTranslator], float], folder: Path):
-        self._score, self._folder = score, folder
+    def __init__(self, score: Callable[[TrainedTranslator], float], folder: Path, keep_all: bool = False):
+        self._score, self._folder, self._keep_all = score, folder, keep_all
         self.best: TrainedTranslator | None = None
         self.step = 0
         self.history: list[tuple[int, float]] = []
 
     def consider(self, step: int, translator: TrainedTranslator) -> None:
         """Score the translator of a step; keep it if none was better."""
+        if self._keep_all:
+            kept = self._folder / CHECKPOINTS / f"{step:07d}"
+            kept.mkdir(parents=True, exist_ok=True)
+            translator.save(kept)
         found = self._score(translator)
         points = found if math.isfinite(found) else 0.0
         if self.best is None or points > max(score for _, score in self.history):
