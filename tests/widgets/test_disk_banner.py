@@ -4,25 +4,38 @@ import errno
 import os
 
 import pytest
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtWidgets import QApplication, QFileDialog
+from questions import Asked, answer
+from window_fakes import say
 
+from histobridge.core.config import MatchConfig
 from histobridge.core.project import Project
 from histobridge.widgets.kept_stores import rescue_folder
 from histobridge.widgets.main import HistoBridge
 from histobridge.widgets.session import Session
 
 
+class Disk:
+    """A disk on which no edit can be written until it is mended."""
+
+    def __init__(self):
+        self._real = os.pwrite
+
+    def breaks(self, number):
+        def refuse(*_):
+            raise OSError(number, os.strerror(number))
+
+        os.pwrite = refuse
+
+    def mend(self):
+        os.pwrite = self._real
+
+
 @pytest.fixture
-def full():
-    """A disk that is full until it is told otherwise."""
-    broken = pytest.MonkeyPatch()
-
-    def no_space(*_):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    broken.setattr(os, "pwrite", no_space)
-    yield broken
-    broken.undo()
+def disk():
+    made = Disk()
+    yield made
+    made.mend()
 
 
 def paint(window, row, value=2):
@@ -43,8 +56,30 @@ def wait_for_trouble(window, qtbot):
     qtbot.waitUntil(shown)
 
 
-def test_a_full_disk_is_told_on_every_page_with_a_way_out_and_nothing_is_lost(make_window, sample, full, qtbot):
-    _, window = make_window(sample)
+def wait_until_written(window, qtbot):
+    def written():
+        window.disk_banner.refresh()
+        return window.disk_banner.isHidden()
+
+    qtbot.waitUntil(written)
+
+
+def test_a_disk_that_cannot_be_written_is_told_with_a_way_out_and_nothing_is_lost(
+    make_window, sample, engine, disk, qtbot, monkeypatch, tmp_path
+):
+    seen = bool(os.environ.get("DISPLAY"))
+    viewer, window = make_window(sample, show=seen)
+    fill_up(window, sample, disk, qtbot)
+    window.open_project(sample.path)
+    turn_read_only(window, sample, disk, qtbot)
+    if seen:  # offscreen Qt has no OpenGL, and what is not shown is not closed
+        ask_before_closing_on_jobs(window, engine)
+        ask_before_closing_on_edits(window, disk, qtbot)
+    save_elsewhere_and_bring_back(viewer, window, sample, engine, disk, qtbot, monkeypatch, tmp_path)
+
+
+def fill_up(window, sample, disk, qtbot):
+    disk.breaks(errno.ENOSPC)
     window.go("review", domain="target")
     banner, first, second = window.disk_banner, *(record.id for record in sample.images("target"))
     assert banner.isHidden()
@@ -67,27 +102,77 @@ def test_a_full_disk_is_told_on_every_page_with_a_way_out_and_nothing_is_lost(ma
     assert window.session.project is not None
     assert "could not be written" in window.project_bar.trouble.text()
 
-    full.undo()
+    disk.mend()
     banner.retry_button.click()
-
-    def written():
-        window.disk_banner.refresh()
-        return banner.isHidden()
-
-    qtbot.waitUntil(written)
+    wait_until_written(window, qtbot)
     assert (stored(sample, first)[[3, 5]] == 2).all()
     assert (stored(sample, second)[7] == 2).all()
     window.session.close_project()
     assert window.session.project is None
 
 
-def test_edits_saved_elsewhere_let_the_window_close_and_come_back(
-    make_window, sample, engine, full, qtbot, monkeypatch, tmp_path
-):
-    viewer, window = make_window(sample)
+def turn_read_only(window, sample, disk, qtbot):
+    """While one paints; painting goes on."""
     window.go("review", domain="target")
-    image = sample.images("target")[0].id
-    paint(window, 3)
+    image = window.page("review").desk.place.image
+    paint(window, 20)
+    disk.breaks(errno.EROFS)
+    for row in (22, 24):
+        paint(window, row)
+        wait_for_trouble(window, qtbot)
+        assert "the disk can only be read. You can go on painting" in window.disk_banner.note.text()
+        assert (window.canvas.painted()[row] == 2).all()
+        assert window.page("review").desk.editable
+    window.page("review").undo()
+    assert not (window.canvas.painted()[24] == 2).all(), "undo goes on as well"
+    window.page("review").redo()
+    disk.mend()
+    window.disk_banner.retry_button.click()
+    wait_until_written(window, qtbot)
+    assert (stored(sample, image)[[20, 22, 24]] == 2).all()
+
+
+def ask_before_closing_on_jobs(window, engine):
+    main = window.window()
+    assert not window.eventFilter(main, Asked()), "nothing runs and nothing is unsaved: napari may close"
+    run = window.session.submit("match", MatchConfig())
+    asked = answer("Stay here")
+    event = Asked()
+    QApplication.sendEvent(main, event)
+    assert not event.isAccepted()
+    assert "1 job(s) are still running" in asked[0]
+    asked = answer("Keep running")
+    assert not window.eventFilter(main, Asked())
+    assert asked
+    assert not engine.cancelled
+    asked = answer("Stop them")
+    assert not window.eventFilter(main, Asked())
+    assert asked
+    assert engine.cancelled == [run.id]
+    say(run, "cancelled", message="stopped as you asked")
+    window.session.poll()
+
+
+def ask_before_closing_on_edits(window, disk, qtbot):
+    disk.breaks(errno.ENOSPC)
+    paint(window, 30)
+    wait_for_trouble(window, qtbot)
+    asked = answer("Stay and keep trying")
+    event = Asked()
+    QApplication.sendEvent(window.window(), event)
+    assert not event.isAccepted()
+    assert "1 edit is not saved in the project: the disk is full." in asked[0]
+    answer("Close")
+    assert not window.eventFilter(window.window(), Asked())
+    disk.mend()
+    window.disk_banner.retry_button.click()
+    wait_until_written(window, qtbot)
+
+
+def save_elsewhere_and_bring_back(viewer, window, sample, engine, disk, qtbot, monkeypatch, tmp_path):
+    image = window.page("review").desk.place.image
+    disk.breaks(errno.ENOSPC)
+    paint(window, 40)
     wait_for_trouble(window, qtbot)
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "stick"))
     window.disk_banner.elsewhere_button.click()
@@ -95,17 +180,17 @@ def test_edits_saved_elsewhere_let_the_window_close_and_come_back(
     assert "1 edit is not saved" in window.disk_banner.note.text()
     assert str(tmp_path / "stick") in window.disk_banner.note.text()
     assert window.disk_banner.may_close()
-    paint(window, 5)
+    paint(window, 42)
     window.session.close()
     (kept,) = rescue_folder().iterdir()
-    assert not stored(sample, image)[[3, 5]].any()
-    full.undo()
+    assert not (stored(sample, image)[[40, 42]] == 2).any()
+    disk.mend()
 
     again = HistoBridge(viewer, engine)
     again.open_project(sample.path)
     assert "its newest edits are kept in a file" in again.disk_banner.waiting.text()
     again.disk_banner.back_button.click()
-    assert (stored(sample, image)[[3, 5]] == 2).all()
+    assert (stored(sample, image)[[40, 42]] == 2).all()
     assert not kept.exists()
     assert again.disk_banner.isHidden()
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(file), ""))
@@ -144,8 +229,38 @@ def test_a_project_on_a_disk_that_can_only_be_read_is_looked_at(qapp, sample, en
     session.close()
 
 
-def test_a_second_window_looks_on_and_takes_over_when_the_first_is_gone(make_window, sample, engine):
-    viewer, first = make_window(sample)
+def test_reopening_leads_to_the_last_place_and_a_second_window_looks_on_until_it_may_edit(make_window, sample, engine):
+    viewer, window = make_window(sample)
+    again = reopen_where_it_was_left(viewer, window, sample, engine)
+    look_on_and_take_over(viewer, again, sample, engine)
+
+
+def reopen_where_it_was_left(viewer, window, sample, engine):
+    """The same tile, zoom, class and brush."""
+    window.go("review", domain="target")
+    page, image = window.page("review"), sample.images("target")[1].id
+    page.open_domain("target", image)
+    viewer.scene.camera.center, viewer.scene.camera.zoom = (2.5, 3.5), 17.0
+    window.canvas.labels.brush_size = 28
+    page.choose_class(2)
+    window.last_view.look()
+    window.last_view.look()
+    window.session.close()
+    again = HistoBridge(viewer, engine)
+    again.open_project(sample.path)
+    assert again.step_bar.current == "review"
+    assert again.page("review").desk.place.image == image
+    assert viewer.scene.camera.zoom == pytest.approx(17.0)
+    assert tuple(viewer.scene.camera.center)[-2:] == pytest.approx((2.5, 3.5))
+    assert again.canvas.labels.brush_size == 28
+    assert again.canvas.labels.selected_label == 2
+    again.page("review").step(-1)
+    assert viewer.scene.camera.zoom != pytest.approx(17.0), "only the first tile is shown as it was left"
+    return again
+
+
+def look_on_and_take_over(viewer, first, sample, engine):
+    """When the first is gone."""
     second = HistoBridge(viewer, engine)
     second.open_project(sample.path)
     second.go("review", domain="target")
@@ -170,27 +285,3 @@ def test_a_second_window_looks_on_and_takes_over_when_the_first_is_gone(make_win
     bar.watch_lock()
     assert not second.session.editable, "somebody took it by force"
     second.session.close()
-
-
-def test_reopening_leads_to_the_same_tile_zoom_class_and_brush(make_window, sample, engine):
-    viewer, window = make_window(sample)
-    window.go("review", domain="target")
-    page, image = window.page("review"), sample.images("target")[1].id
-    page.open_domain("target", image)
-    viewer.scene.camera.center, viewer.scene.camera.zoom = (2.5, 3.5), 17.0
-    window.canvas.labels.brush_size = 28
-    page.choose_class(2)
-    window.last_view.look()
-    window.last_view.look()
-    window.session.close()
-    again = HistoBridge(viewer, engine)
-    again.open_project(sample.path)
-    assert again.step_bar.current == "review"
-    assert again.page("review").desk.place.image == image
-    assert viewer.scene.camera.zoom == pytest.approx(17.0)
-    assert tuple(viewer.scene.camera.center)[-2:] == pytest.approx((2.5, 3.5))
-    assert again.canvas.labels.brush_size == 28
-    assert again.canvas.labels.selected_label == 2
-    again.page("review").step(-1)
-    assert viewer.scene.camera.zoom != pytest.approx(17.0), "only the first tile is shown as it was left"
-    again.session.close()

@@ -36,7 +36,8 @@ def watch(qtbot):
         done(work())
 
     manifest = SimpleNamespace(nested_pair=lambda: tile.pair)
-    kept = SimpleNamespace(place=lambda _: {})
+    known = {}
+    kept = SimpleNamespace(place=lambda _: known, stay=lambda _, **values: known.update(values))
     session = SimpleNamespace(project=SimpleNamespace(manifest=manifest, path="nerve"), remembered=kept, later=later)
     canvas = SimpleNamespace(labels=None, overlays=SimpleNamespace(end_marks=lambda: None))
     bench = SimpleNamespace(view=lambda: View(tile.classes, None, 1, 2, owners=tile.owners))
@@ -73,3 +74,15 @@ def test_without_a_class_inside_another_nothing_is_checked_and_nothing_is_offere
     qtbot.wait(0)
     assert (tile.checks, made.found, made.says.text()) == (0, (), "")
     assert not made.go_button.isEnabled()
+
+
+def test_switched_off_it_stays_off_also_the_next_time(watch):
+    made, tile = watch
+    made.refresh()
+    assert made.on.isChecked()
+    made.on.click()
+    made.on.setChecked(True)
+    made.refresh()
+    assert not made.on.isChecked(), "as remembered"
+    made.check()
+    assert tile.checks == 0

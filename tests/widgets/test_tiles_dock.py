@@ -165,6 +165,9 @@ def test_the_open_tile_is_followed_and_its_status_kept_up_to_date(dock, session,
     goal.goal.setValue(1)
     goal.goal.editingFinished.emit()
     assert goal.bar.text() == "1 reviewed, goal reached"
+    again = GoalBar(session, worklist)
+    qtbot.addWidget(again)
+    assert again.goal.value() == 1, "the goal is remembered"
     store.close()
 
 
