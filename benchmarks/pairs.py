@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from folders import classes_of, read_masks, read_set, scored_classes
+from folders import PAIRS, classes_of, read_masks, read_set, scored_classes
 from histobridge.core.config import (
     AddImagesConfig,
     Domain,
@@ -39,6 +39,30 @@ def add_arguments(parser: argparse.ArgumentParser, *, one_pair: bool = True) -> 
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
     parser.add_argument("--preset", default="cpu", choices=["tiny", "cpu", "gpu"])
     parser.add_argument("--steps", type=int, default=SegmenterTraining().steps)
+
+
+def add_pairs(parser: argparse.ArgumentParser) -> None:
+    """Ask which of the standard pairs, where one pair may be given by its folders instead."""
+    add_arguments(parser, one_pair=False)
+    parser.add_argument("--data", type=Path, help="where the folders of the standard pairs are")
+    parser.add_argument("--pairs", nargs="*", default=list(PAIRS), choices=PAIRS, help="in quotes: 'source>target'")
+    parser.add_argument("--report", action="store_true", help="compute nothing, print what the table has of all pairs")
+
+
+def chosen_folders(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> list[tuple[Path, Path]]:
+    """Source and target of each pair that was asked for."""
+    if arguments.data:
+        return [(arguments.data / source, arguments.data / target) for source, target in map(_ends, arguments.pairs)]
+    if arguments.source and arguments.target:
+        return [(arguments.source, arguments.target)]
+    if not arguments.report:
+        parser.error("give --data for the standard pairs, or --source and --target, or --report")
+    return []
+
+
+def _ends(pair: str) -> tuple[str, str]:
+    source, target = pair.split(">")
+    return source, target
 
 
 @dataclass(frozen=True)
@@ -164,8 +188,7 @@ class Pair:
         translator = {"source-only": "identity"}.get(arm, "instant")
         method = arm.split("-")[-1]
         if method in PRESETS:
-            config = PRESETS[method]["cpu"].model_copy(update={"matching": matched.id, "seed": seed})
-            trained, more = self.notes.run(self.project, f"{method}-{seed}", "train-translator", config)
+            trained, more = self.trained(method, seed, matched)
             translator, seconds = trained.id, seconds + more
         config = ProposeConfig(
             route={"source-only": "adaptation"}.get(arm, arm.split("-")[0]),
@@ -179,6 +202,12 @@ class Pair:
         reuse = partial(self.reuse, translator=arm.split("-")[1], seed=seed) if both else lambda run: 0.0
         proposed, more = self.notes.run(self.project, f"{arm}-{seed}", "propose", config, reuse)
         return proposed, seconds + more
+
+    def trained(self, method: str, seed: int, matched: Run) -> tuple[Run, float]:
+        """Train a translator; all its checkpoints are kept, since `rank.py` looks at them too."""
+        changes = {"matching": matched.id, "seed": seed, "keep_checkpoints": True}
+        config = PRESETS[method]["cpu"].model_copy(update=changes)
+        return self.notes.run(self.project, f"{method}-{seed}", "train-translator", config)
 
     def reuse(self, run: Run, translator: str, seed: int) -> float:
         """Give a run that needs both routes the models that each has made with the same settings; their seconds."""

@@ -8,7 +8,8 @@ The first computes all standard pairs in both directions, the second one pair, t
 table has of all of them. A data folder holds `images/`, `masks/` (uint8 label maps of the same names) and `index.csv`
 (file, px_um, subject); what its masks mean is in `folders.py`. Each cell (pair, arm, seed) is kept in the work folder;
 a run that was stopped goes on where it was. `--pairs` names some of the standard pairs, `--cells` the arms, `--seeds`
-the seeds. New results are appended to `benchmarks/results/quality.csv`.
+the seeds. New results are appended to `benchmarks/results/quality.csv`. At the end it says which translator
+is to be the default (`standing.py`).
 """
 
 import argparse
@@ -24,7 +25,9 @@ from histobridge.core.manifest import ImageRecord
 from histobridge.core.matching import load_matching
 from histobridge.core.project import Project
 from histobridge.core.scale import reference_class
-from pairs import Pair, Part, add_arguments, make_project
+from histobridge.core.translate.presets import PRESETS
+from pairs import Pair, Part, add_pairs, chosen_folders, make_project
+from standing import standing
 from tables import (
     ADDED,
     append,
@@ -57,9 +60,7 @@ ARMS = (
     "supervised",
 )
 FURTHER = tuple(
-    f"{route}-{method}"
-    for method in ("cut", "fastcut", "syndiff", "bridgecut")
-    for route in ("adaptation", "tutorship")
+    f"{route}-{method}" for method in PRESETS if method != "cyclegan" for route in ("adaptation", "tutorship")
 )
 """Computed when named, and reported where there are results."""
 
@@ -78,24 +79,16 @@ def main(words: Sequence[str] | None = None) -> None:
         pairs = list(dict.fromkeys([*PAIRS, *distinct(read_table(arguments.table, preset=preset), "pair")]))
     missing = [cell for pair in pairs for cell in report(arguments.table, pair, preset, seeds)]
     print(f"\n{len(missing)} of {len(pairs) * len(ARMS) * len(seeds)} cells (pair, arm, seed) are missing")
+    print("\n".join(standing(arguments.table, preset)))
 
 
 def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_arguments(parser, one_pair=False)
-    parser.add_argument("--data", type=Path, help="where the folders of the standard pairs are")
-    parser.add_argument("--pairs", nargs="*", default=list(PAIRS), choices=PAIRS, help="in quotes: 'source>target'")
+    add_pairs(parser)
     parser.add_argument("--cells", nargs="*", default=list(ARMS), choices=(*ARMS, *FURTHER))
-    parser.add_argument("--report", action="store_true", help="compute nothing, print what the table has of all pairs")
     parser.add_argument("--table", type=Path, default=TABLE)
     arguments = parser.parse_args(words)
-    arguments.folders = []
-    if arguments.data:
-        arguments.folders = [tuple(arguments.data / name for name in pair.split(">")) for pair in arguments.pairs]
-    elif arguments.source and arguments.target:
-        arguments.folders = [(arguments.source, arguments.target)]
-    elif not arguments.report:
-        parser.error("give --data for the standard pairs, or --source and --target, or --report")
+    arguments.folders = chosen_folders(parser, arguments)
     return arguments
 
 
