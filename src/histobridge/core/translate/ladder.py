@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 
+from histobridge.core.errors import InputError
+from histobridge.core.translate import crew
 from histobridge.core.translator_config import TrainTranslatorConfig
 
 SIGNS = ("out of memory", "not enough memory", "can't allocate memory", "ALLOC_FAILED")
@@ -78,6 +80,39 @@ def step_down(
             "Memory of the GPU ran out: training goes on on the processor, many times slower."
         )
     return None
+
+
+def after_kills(config: TrainTranslatorConfig, kills: int) -> tuple[TrainTranslatorConfig, list[str]]:
+    """Step down once for each time that a run was ended from outside because memory ran out.
+
+    Parameters
+    ----------
+    config : TrainTranslatorConfig
+        As asked for.
+    kills : int
+
+    Returns
+    -------
+    tuple of TrainTranslatorConfig and list of str
+        What to train with, and a sentence a step.
+    """
+    words = []
+    for _ in range(kills):
+        found = step_down(config, MemoryError(), on_gpu=False)
+        if found is None:
+            break
+        config = found[0]
+        words.append(found[1])
+    return config, words
+
+
+def check_processes(config: TrainTranslatorConfig) -> None:
+    """Raise `InputError` if a training is for several processes and not as many have gathered."""
+    if config.processes != crew.size():
+        raise InputError(
+            f"processes: {config.processes} found, but this training runs in {crew.size()}; "
+            "run it by the engine (--engine, or --scheduler ADDRESS), or set processes to 1"
+        )
 
 
 def with_recompute(config: TrainTranslatorConfig) -> TrainTranslatorConfig:
