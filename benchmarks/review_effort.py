@@ -7,7 +7,8 @@ and the same seed: with the brush alone from an empty tile, with the brush alone
 that proposal with the tools of the Review page besides the brush. The goals are a mean Dice of the tile of 95 % and
 99 % of the bound, as in `effort.py`, and those of `--goals`, which few proposals reach by themselves. Tiles that are
 done are noted in the work folder and appended to `benchmarks/results/review_effort.csv`; `--report` only prints what is
-there. Strokes, clicks, pixels and seconds are all simulated.
+there. With `--outlines` the tools are those that move whole outlines as well; that start alone is computed, the others
+must be in the table. Strokes, clicks, pixels and seconds are all simulated.
 """
 
 import argparse
@@ -49,6 +50,7 @@ def main(words: list[str] | None = None) -> None:
 def parse(words: list[str] | None) -> argparse.Namespace:
     asked = parser(__doc__)
     asked.add_argument("--goals", nargs="*", type=float, default=list(GOALS), help="mean Dice of a tile")
+    asked.add_argument("--outlines", action="store_true", help="with tools that move whole outlines")
     asked.add_argument("--report", action="store_true", help="print what the table holds and compute nothing")
     asked.add_argument("--table", type=Path, default=RESULTS / "review_effort.csv")
     return asked.parse_args(words)
@@ -60,7 +62,10 @@ class ToolBench(Bench):
     def __init__(self, arguments: argparse.Namespace):
         super().__init__(arguments)
         self.goals = [f"{goal:.4f}" for goal in (*(share * self.bound for share in SHARES), *arguments.goals)]
-        kind = "-".join((self.preset, arguments.arm, str(arguments.tile), *self.goals))
+        self.starts = ("outlines", *STARTS[1:]) if arguments.outlines else STARTS
+        kind = "-".join(
+            (self.preset, arguments.arm, str(arguments.tile), *self.goals, *self.starts[: arguments.outlines])
+        )
         self.notes_of_tiles = Notes(self.work / f"review-effort-{kind}.json")
 
     def compute(self, seed: int, name: str, tile: Tile) -> None:
@@ -73,8 +78,9 @@ class ToolBench(Bench):
             **{"seed": seed, "image": name, "subject": self.project.image(name).subject, "tile": tile.id},
         }
         truth, rows = self.truths[name][tile.window], []
-        for start in STARTS:
-            courses = self.courses(truth, proposal if start != "scratch" else None, start == "tools" and toolbox, seed)
+        for start in self.starts[:1] if self.arguments.outlines else STARTS:
+            tools = toolbox if start in ("tools", "outlines") else None
+            courses = self.courses(truth, proposal if start != "scratch" else None, tools, seed)
             for goal, course in zip(self.goals, courses, strict=True):
                 reached = int(course.effort.dice_after >= float(goal))
                 rows.append(common | counted(course) | {"goal": goal, "start": start, "reached": reached})
@@ -91,7 +97,8 @@ class ToolBench(Bench):
             store = LabelStore(Path(folder) / "labels", truth.shape, writable=True)
             try:
                 edit = TileEdit(store, tile, np.zeros_like(truth) if proposal is None else proposal, "proposal")
-                return correct_towards(edit, truth, goals, ToolHabits(looks=LOOKS, seed=seed), toolbox or None)
+                habits = ToolHabits(looks=LOOKS, seed=seed, outlines=self.arguments.outlines)
+                return correct_towards(edit, truth, goals, habits, toolbox)
             finally:
                 store.close()
 
@@ -117,27 +124,27 @@ def report(bench: ToolBench) -> None:
         for row in rows:
             if row["goal"] == goal:
                 tiles[row["seed"], row["image"], row["tile"]][row["start"]] = row
-        report_goal(goal, list(tiles.values()))
+        report_goal(goal, [tile for tile in tiles.values() if set(bench.starts) <= set(tile)], bench.starts)
 
 
-def report_goal(goal: str, tiles: list[dict]) -> None:
-    alone = {start: sum(int(tile[start]["reached"]) for tile in tiles) for start in STARTS}
-    reach = [tile for tile in tiles if all(int(tile[start]["reached"]) for start in STARTS)]
+def report_goal(goal: str, tiles: list[dict], starts: tuple[str, ...]) -> None:
+    alone = {start: sum(int(tile[start]["reached"]) for tile in tiles) for start in starts}
+    reach = [tile for tile in tiles if all(int(tile[start]["reached"]) for start in starts)]
     met = sum(float(tile["proposal"]["dice_before"]) >= float(goal) for tile in tiles)
     print(
         f"\nmean Dice {float(goal):.3f}: {len(reach)} of {len(tiles)} tiles reach it from all starts, {met} unchanged"
     )
     print("reached: " + ", ".join(f"{start} {count}" for start, count in alone.items()))
-    print(f"{'per tile':16}" + "".join(f"{start:>11}" for start in STARTS) + f"{'saved by tools':>17} (95 %)")
+    print(f"{'per tile':16}" + "".join(f"{start:>11}" for start in starts) + f"{'saved by tools':>17} (95 %)")
     for name in EFFORTS if reach else ():
-        spent = np.array([[float(tile[start][name]) for start in STARTS] for tile in reach])
+        spent = np.array([[float(tile[start][name]) for start in starts] for tile in reach])
         means = "".join(f"{mean:11.1f}" for mean in spent.mean(axis=0))
         told = " of scratch, ".join(saving(spent[:, columns]) for columns in ([0, 2], [0, 1]))
         print(f"{name:16}{means}   {told} of the proposal")
     if reach:
-        used = {name: sum(int(tile["tools"][name]) for tile in reach) for name in (*TOOLS, "undone", "refused")}
+        used = {name: sum(int(tile[starts[0]][name] or 0) for tile in reach) for name in (*TOOLS, "undone", "refused")}
         print("tools: " + ", ".join(f"{name} {count}" for name, count in used.items()))
-        spent = np.array([[float(tile[start]["strokes"]) for start in ("tools", "scratch")] for tile in reach])
+        spent = np.array([[float(tile[start]["strokes"]) for start in (starts[0], "scratch")] for tile in reach])
         told = "met" if saved(spent) >= PROMISED else "missed"
         print(f"target of {PROMISED:.0%} fewer strokes with the tools than from scratch: {told}")
 

@@ -13,6 +13,7 @@ from histobridge.core.tiles import tile_grid
 SIDE = 96
 (TILE,) = tile_grid((SIDE, SIDE))
 SURE = ToolHabits(tolerated_width_px=0, small_seen=1, lag_px=0, boundary_noise_px=0)
+MOVING = SURE.model_copy(update={"outlines": True})
 PAIR = Toolbox(1, 2)
 
 
@@ -87,7 +88,7 @@ ERRORS = {
 def test_each_error_is_mended_by_the_tool_made_for_it(new_edit, case):
     truth, shown, used, clicks = ERRORS[case]
     edit = new_edit(shown)
-    (course,) = correct_towards(edit, truth, [0.97], SURE, PAIR)
+    (course,) = correct_towards(edit, truth, [0.97], MOVING, PAIR)
     assert course.used == used
     assert course.effort.strokes == 0
     assert course.effort.clicks == clicks + 1, "the last one accepts the tile"
@@ -132,11 +133,13 @@ def test_an_outline_that_is_off_to_both_sides_snaps_to_the_edge(new_edit):
     truth = fibre((48, 48), axon=30, sheath=10)
     shown = fibre((48, 44), axon=30, sheath=10)
     image = np.where(truth == 2, 60, 170).astype(np.uint8)
-    (course,) = correct_towards(new_edit(shown), truth, [0.97], SURE, Toolbox(1, 2, image))
+    (course,) = correct_towards(new_edit(shown), truth, [0.97], MOVING, Toolbox(1, 2, image))
     assert course.used == {"snap_outline": 1}
     assert course.effort.strokes == 0
-    (course,) = correct_towards(new_edit(shown), truth, [0.97], SURE, PAIR)
+    (course,) = correct_towards(new_edit(shown), truth, [0.97], MOVING, PAIR)
     assert (course.used.get("snap_outline", 0), course.refused) == (0, 1), "without an image there is no edge"
+    (course,) = correct_towards(new_edit(shown), truth, [0.97], SURE, PAIR)
+    assert (course.used, course.refused) == ({}, 0), "the habit is off unless asked for"
 
 
 def test_a_tool_that_made_it_worse_is_taken_back_and_not_tried_again(new_edit):

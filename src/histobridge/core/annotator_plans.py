@@ -75,10 +75,12 @@ class Diagnosis:
         Class values; 255 unknown.
     pair : tuple of int
         Values of the enclosed and the enclosing class; empty if there are none.
+    outlines : bool
+        Move whole outlines that are off.
     """
 
-    def __init__(self, truth: Classes, pair: tuple[int, ...]):
-        self.truth, self.pair = truth, pair
+    def __init__(self, truth: Classes, pair: tuple[int, ...], outlines: bool = False):
+        self.truth, self.pair, self.outlines = truth, pair, outlines and bool(pair)
         self.values = set(np.unique(truth).tolist()) - {0, IGNORE}
         self.fibres = number_fibres(truth, pair, self.values)
 
@@ -147,9 +149,8 @@ class Diagnosis:
             found = self._merge(view, wrong, value)
         if found is None and self.pair and instead == 0:
             found = self._fill(view, wrong) if value == self.pair[0] else self._sheath(view, error, wrong)
-        if found is None and small:
-            found = self._smooth(view, wrong)
-        return self._outline(view, (value, instead), wrong) if found is None and self.pair else found
+        found = self._smooth(view, wrong) if found is None and small else found
+        return self._outline(view, (value, instead), wrong) if found is None and self.outlines else found
 
     def _delete(self, view: View, error: Error) -> Plan | None:
         whole = (slice(0, self.truth.shape[0]), slice(0, self.truth.shape[1]))
@@ -230,9 +231,8 @@ class Diagnosis:
     def _smooth(self, view: View, wrong: Mask) -> Plan | None:
         """Smooth a shown object whose outline is much longer than the true one."""
         fibre, true = self._matched(view, wrong)
-        if not true.any() or _outline(fibre) < ROUGH * _outline(true):
-            return None
-        if np.count_nonzero(fibre ^ true) > LIKE * np.count_nonzero(true):
+        rough = true.any() and _outline(fibre) >= ROUGH * _outline(true)
+        if not rough or np.count_nonzero(fibre ^ true) > LIKE * np.count_nonzero(true):
             return None
         return Plan((_click("smooth", fibre),), (fibre ^ true) & (self.truth != IGNORE))
 

@@ -45,6 +45,9 @@ class ToolHabits(AnnotatorConfig):
     seconds_per_undo: NonNegativeFloat = 1.0
     """Simulated seconds to see that a tool made it worse and to take that back."""
 
+    outlines: bool = False
+    """Move whole outlines that are off; off, as that saved this annotator neither strokes nor seconds."""
+
     worse: float = Field(0.0, ge=0, le=1)
     """Share of the pixels a tool changed by which it may make things worse without being taken back."""
 
@@ -98,9 +101,9 @@ def correct_towards(
     Without a toolbox every goal costs what `correct_tile` with that `target_dice` costs. With one, what is seen to be
     wrong is first tried to be mended by a tool if that takes less time than the brush: a false fibre is deleted, an
     empty ring filled, an open one closed first, a bare axon given a sheath, what has run together by a narrow bridge
-    cut, what is parted by a narrow gap merged, a rough outline smoothed, one that is off all around moved. A tool whose
-    result is worse than what was before is taken back, and not tried again there. The annotator knows the truth of what
-    it sees, but not what a tool will do.
+    cut, what is parted by a narrow gap merged, a rough outline smoothed, and, as a habit, one that is off moved. A tool
+    whose result is worse than what was before is taken back, and not tried again there. The annotator knows the truth
+    of what it sees, but not what a tool will do.
 
     Parameters
     ----------
@@ -146,7 +149,7 @@ class _ToolSession(Session):
         self.used: dict[str, int] = {}
         self.undone = self.refused = 0
         pair = (toolbox.inner, toolbox.outer) if toolbox and toolbox.inner and toolbox.outer else ()
-        self.diagnosis = Diagnosis(truth, pair)
+        self.diagnosis = Diagnosis(truth, pair, config.outlines)
         self.spoiled: set[tuple[str, int, int]] = set()
 
     def course(self) -> Course:

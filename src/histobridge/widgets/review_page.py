@@ -79,7 +79,10 @@ class ReviewPage(Page):
         self._make_buttons()
         self._bring_keys(table)
         self.session.tile_opened.connect(self._laid)
-        # All that is used on every tile lies above the fold of a small screen.
+        self._lay_out_tools()
+
+    def _lay_out_tools(self) -> None:
+        """All that is used on every tile lies above the fold of a small screen."""
         self.body.setSpacing(4)
         self.head.addWidget(self.keys_button)
         decide = _spread(self.accept_button, self.skip_button)
