@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+from distributed.deploy.subprocess import SubprocessCluster
+from engine_waiting import end
+
+from histobridge.core.config import MatchConfig, TrainTranslatorConfig
+from histobridge.core.errors import InputError
+from histobridge.core.files import write_json
+from histobridge.core.images.pyramid import write_pyramid
+from histobridge.core.manifest import ImageRecord
+from histobridge.core.matching import Matching
+from histobridge.core.perform import perform
+from histobridge.core.translate.base import look_of
+from histobridge.core.translate.learner import load_trained
+from histobridge.engine.client import Engine
+from histobridge.engine.gathering import gpu_of
+
+CONFIG = TrainTranslatorConfig(
+    steps=3, batch_size=2, crop_px=32, channels=2, blocks=1, keep_best=False, checkpoint_every=2, device="cpu"
+)
+
+
+@pytest.fixture
+def matched(project):
+    """A project of one noisy image in each domain, matched as they are."""
+    random = np.random.default_rng(0)
+    with project.editing():
+        staged = project.create_run("add", MatchConfig())
+        for domain in ("source", "target"):
+            folder = staged.path / "staged" / domain
+            folder.mkdir(parents=True)
+            pixels = random.integers(0, 256, (64, 64)).astype(np.uint8)
+            write_pyramid(folder / "image", pixels, 0.1)
+            record = ImageRecord(
+                id=domain, domain=domain, subject="a", shape=(64, 64), dtype="uint8", pixel_size_um=0.1
+            )
+            write_json(folder / "record.json", record.model_dump(mode="json"))
+        project.adopt(staged)
+    run = project.create_run("match", MatchConfig())
+    look = tuple(np.linspace(-1, 1, 257))
+    matching = Matching(
+        run=run.id,
+        segmenter="",
+        source_working_um=0.1,
+        target_working_um=0.1,
+        object_diameter_px=12,
+        scale_from="number",
+        invert=False,
+        polarity_from="user",
+        polarity_score={},
+        score="enclosure",
+        polarity_by_image={},
+        certainty=1,
+        certain=True,
+        source_look=look,
+        target_look=look,
+        images=(),
+    )
+    write_json(run.path / "matching.json", matching.model_dump(mode="json"))
+    run.end(run.state(), "finished", "done")
+    return project
+
+
+def translated(run):
+    image = np.random.default_rng(1).uniform(-1, 1, (64, 64)).astype(np.float32)
+    return load_trained(run.path, "cpu").translate(image, "source_to_target", look_of(image))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("fresh_folder")
+@pytest.mark.parametrize("local", [True, False])
+def test_two_workers_train_one_translator_together(matched, local):
+    alone = matched.create_run("train-translator", CONFIG)
+    perform(alone)
+    together = matched.create_run("train-translator", CONFIG.model_copy(update={"processes": 2}))
+    if local:
+        engine = Engine()
+        engine.submit(together)
+        state = end(engine, together, 500)
+        engine.close()
+    else:
+        with SubprocessCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            worker_kwargs={"resources": {"GPU": 1}, "dashboard": False},
+            scheduler_kwargs={"dashboard": False},
+        ) as cluster:
+            engine = Engine(cluster.scheduler_address)
+            engine.submit(together)
+            state = end(engine, together, 500)
+            engine.close()
+    assert (state.status, state.message) == ("finished", "done")
+    np.testing.assert_allclose(translated(together), translated(alone), atol=1e-3)
+    assert not list(together.path.glob("meeting-*"))
+    kinds = [event["kind"] for event in together.events()]
+    assert (kinds.count("started"), kinds.count("checkpoint")) == (1, 2)
+
+
+def test_a_training_for_several_processes_is_refused_where_there_is_one(matched):
+    run = matched.create_run("train-translator", CONFIG.model_copy(update={"processes": 2}))
+    with pytest.raises(InputError, match="run it by the engine"):
+        perform(run)
+
+
+def test_a_training_that_was_killed_for_its_memory_goes_on_with_less(matched):
+    run = matched.create_run("train-translator", CONFIG)
+    run.log("killed", reason="memory", used_mb=900, limit_mb=1000)
+    said = []
+    result = perform(run, lambda progress: said.append(progress.message))
+    assert "each batch of 2 crops is now computed in 2 parts" in said[0]
+    assert result["changed"] == {"parts": 2}
+
+
+def test_workers_that_join_see_a_gpu_each(monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert [gpu_of(name) for name in ("train", "quick", "train-2")] == [{}, {}, {"CUDA_VISIBLE_DEVICES": "1"}]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
+    assert gpu_of("train-2") == {"CUDA_VISIBLE_DEVICES": "7"}
