@@ -14,7 +14,7 @@ class BridgeSettings(Config):
     noise: NonNegativeFloat = 0.01
     """Variance of the bridge: how freely an image may stray on its way; without effect at one step."""
 
-    transport: NonNegativeFloat = 1.0
+    transport: NonNegativeFloat = 0.01
     """Weight of the squared change that the way costs."""
 
     segmentation: NonNegativeFloat = 1.0
@@ -26,11 +26,12 @@ class BridgeSettings(Config):
     segmenter_sees_fakes: bool = True
     """The segmenter learns from translated images too; off: only from images whose look was matched."""
 
-    similarity: NonNegativeFloat = 4.0
+    similarity: NonNegativeFloat = 0.2
     """Weight of the self-similarity: what looks alike stays alike, whether dark or bright."""
 
-    contrast: NonNegativeFloat = 1.0
-    """Weight of the contrast between patches, as in CUT."""
+    contrast: NonNegativeFloat = 0.1
+    """Weight of the contrast between patches, as in CUT; far less of it, since a generator that starts by changing nothing
+    stays there otherwise."""
 
     patches: PositiveInt = 128
     """Patches of an image that are told apart, in each layer."""
