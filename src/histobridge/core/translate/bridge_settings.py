@@ -30,8 +30,8 @@ class BridgeSettings(Config):
     """Weight of the self-similarity: what looks alike stays alike, whether dark or bright."""
 
     contrast: NonNegativeFloat = 0.1
-    """Weight of the contrast between patches, as in CUT; far less of it, since a generator that starts by changing nothing
-    stays there otherwise."""
+    """Weight of the contrast between patches, as in CUT, but less: a generator that starts by changing nothing
+    would stay there."""
 
     patches: PositiveInt = 128
     """Patches of an image that are told apart, in each layer."""
