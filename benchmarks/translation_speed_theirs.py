@@ -1,6 +1,7 @@
 """A step of training of the authors' code, for `translation_speed.py`."""
 
 import contextlib
+import importlib
 import sys
 import tempfile
 import time
@@ -43,19 +44,17 @@ def cut_step(clone: Path, config: TrainTranslatorConfig, device: str) -> Callabl
     size = (config.batch_size, 1, config.crop_px, config.crop_px)
     data = {name: torch.rand(size, generator=generator) * 2 - 1 for name in "AB"} | {"A_paths": "", "B_paths": ""}
     if config.method == "cyclegan":
-        from models.cycle_gan_model import CycleGANModel
-
+        make = importlib.import_module("models.cycle_gan_model").CycleGANModel
         plain = {"no_antialias": True, "no_antialias_up": True, "init_type": "normal", "pool_size": 50}
         weights = {"lambda_A": 10.0, "lambda_B": 10.0, "lambda_identity": 0.5}
-        models = [CycleGANModel(Namespace(**shared, **plain, **weights, direction="AtoB"))]
+        models = [make(Namespace(**shared, **plain, **weights, direction="AtoB"))]
     else:
-        from models.cut_model import CUTModel
-
+        make = importlib.import_module("models.cut_model").CUTModel
         contrast = {"nce_layers": "0,4,8,12,16", "nce_idt": True, "netF": "mlp_sample", "netF_nc": 256, "nce_T": 0.07}
         contrast |= {"num_patches": 256, "lambda_GAN": 1.0, "lambda_NCE": 1.0, "flip_equivariance": False}
         contrast |= {"no_antialias": False, "no_antialias_up": False, "init_type": "xavier"}
         contrast |= {"nce_includes_all_negatives_from_minibatch": False}
-        models = [CUTModel(Namespace(**shared, **contrast, direction=way)) for way in ("AtoB", "BtoA")]
+        models = [make(Namespace(**shared, **contrast, direction=way)) for way in ("AtoB", "BtoA")]
         for model in models:
             model.data_dependent_initialize(data)
 
@@ -98,8 +97,7 @@ def timed_syndiff(clone: Path, config: TrainTranslatorConfig, device: str, steps
             patches.enter_context(authors_code(clone))
         else:
             import_from(clone)
-        import backbones.generator_resnet as resnets
-        import train
+        resnets, train = map(importlib.import_module, ("backbones.generator_resnet", "train"))
 
         for name in ("define_G", "define_D"):
             made = getattr(resnets, name)
