@@ -1,7 +1,9 @@
 """Shared fixtures: no test sees the user's settings or running engine."""
 
 import os
+import random
 import shutil
+import sys
 
 import pytest
 
@@ -21,6 +23,14 @@ def own_folders(tmp_path_factory, monkeypatch):
     runtime.mkdir(mode=0o700)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
     return home
+
+
+@pytest.fixture(autouse=True)
+def same_numbers():
+    """Draw the same random numbers in every test, whatever ran before it."""
+    random.seed(0)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 @pytest.fixture(scope="session")

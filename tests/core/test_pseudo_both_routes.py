@@ -40,7 +40,14 @@ def test_the_route_chosen_for_you_is_not_one_that_found_nothing_and_says_why(loo
     assert TargetModel.load(loop.project, run.path).view.translator == "instant"
 
 
-@pytest.mark.parametrize("stop", ["tutoring a segmenter", "judging adaptation in reverse", "second image"])
+@pytest.mark.parametrize(
+    "stop",
+    [
+        pytest.param("tutoring a segmenter", marks=pytest.mark.slow),
+        "judging adaptation in reverse",
+        pytest.param("second image", marks=pytest.mark.slow),
+    ],
+)
 def test_a_choice_stopped_and_resumed_builds_no_model_twice(loop, stop):
     config = ProposeConfig(route="auto", training=loop.brief, reverse_steps=2)
     run = loop.project.create_run("propose", config)

@@ -70,6 +70,7 @@ def words(tmp_path):
     return [*options, "--pairs", MITO, "--preset", "tiny", "--steps", "6", "--seeds", "0"]
 
 
+@pytest.mark.slow
 def test_a_volume_is_scored_by_blocks_on_the_classes_both_have_and_goes_on_where_it_was(
     benchmark, words, tmp_path, capsys
 ):

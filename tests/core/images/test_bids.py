@@ -109,7 +109,11 @@ def test_drawn_masks_win_over_others(dataset):
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the shared data are not here")
 @pytest.mark.parametrize(
-    ("bids_set", "plain_set"), [("bids-sem-rat", "myelin-sem-rat"), ("bids-tem-mouse", "myelin-tem-mouse")]
+    ("bids_set", "plain_set"),
+    [
+        ("bids-sem-rat", "myelin-sem-rat"),
+        pytest.param("bids-tem-mouse", "myelin-tem-mouse", marks=pytest.mark.slow),
+    ],
 )
 def test_published_datasets_give_the_same_pixels_and_labels_as_their_cleaned_copies(add, project, bids_set, plain_set):
     result = add(SHARED / bids_set)

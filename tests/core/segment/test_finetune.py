@@ -65,7 +65,7 @@ def test_without_a_proposing_model_the_user_is_told_what_to_do(loop):
         loop.run("finetune", BRIEF.model_copy(update={"model": loop.learned}))
 
 
-@pytest.mark.parametrize("route", ["tutored", "adapted"])
+@pytest.mark.parametrize("route", ["tutored", pytest.param("adapted", marks=pytest.mark.slow)])
 def test_corrections_are_learned_and_old_models_stay_as_they_were(loop, route):
     base, image_id = loop.project.run(getattr(loop, route)), loop.targets[1]
     with loop.project.editing():
@@ -178,7 +178,7 @@ def test_a_model_of_the_source_look_replays_the_source_as_it_is(loop, taught):
         assert field.image[field.labels == 2].mean() < field.image[field.labels == 1].mean()
 
 
-@pytest.mark.parametrize("route", ["tutored", "adapted"])
+@pytest.mark.parametrize("route", ["tutored", pytest.param("adapted", marks=pytest.mark.slow)])
 def test_a_class_that_only_the_target_has_is_learned_from_strokes(loop, route):
     image_id = loop.targets[0]
     corner = (slice(0, 70), slice(0, 80))
