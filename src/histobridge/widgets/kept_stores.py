@@ -1,5 +1,6 @@
 """Labels whose edits cannot be written: kept in memory, tried again, saved elsewhere if the user wants."""
 
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,34 +23,67 @@ def rescue_folder() -> Path:
 
 
 class KeptStores:
-    """Stores with edits that are not on disk though their image was put away."""
+    """Stores of images that were put away: being brought up to date in the background, or waiting for the disk."""
 
     def __init__(self) -> None:
         self.stores: list[LabelStore] = []
+        self._changing = threading.Lock()
+        self._closing: dict[LabelStore, threading.Thread] = {}
 
     def put_away(self, store: LabelStore) -> None:
-        """Close a store, or keep it if its edits cannot be written now."""
-        try:
+        """Close a store without waiting, since that takes seconds after many edits of a large image.
+
+        It is kept as long as that lasts, and longer if its edits cannot be written now.
+        """
+        if not store.journal.begun:
             store.close()
-        except ProjectError:
+            return
+        # Not a daemon: the interpreter waits for it at exit.
+        thread = threading.Thread(target=self._close, args=(store,), name=f"labels {store.folder.name}")
+        with self._changing:
             self.stores.append(store)
+            self._closing[store] = thread
+        thread.start()
+
+    def _close(self, store: LabelStore) -> None:
+        # Without room for a snapshot the edits are still all in the journal.
+        with suppress(OSError, ProjectError):
+            if self._is_mine(store):
+                store.snapshot()
+        with self._changing:
+            if not self._is_mine(store):
+                return
+            del self._closing[store]
+            if not store.journal.pending:
+                store.journal.close()
+                self.stores.remove(store)
+
+    def _is_mine(self, store: LabelStore) -> bool:
+        """Whether this thread is the one to close a store: it may have been opened again meanwhile."""
+        return self._closing.get(store) is threading.current_thread()
 
     def newest(self, store: LabelStore) -> LabelStore:
         """Return the kept store of the same labels, which has more edits than the disk; else `store` itself."""
-        for kept in self.stores:
-            if kept.folder == store.folder:
-                self.stores.remove(kept)
-                return kept
+        with self._changing:
+            for kept in self.stores:
+                if kept.folder == store.folder:
+                    self.stores.remove(kept)
+                    self._closing.pop(kept, None)
+                    return kept
         return store
 
     def tidy(self) -> None:
         """Let go of stores whose edits have reached the disk by now."""
-        for store in [store for store in self.stores if not store.journal.pending]:
-            self.stores.remove(store)
+        with self._changing:
+            ready = [store for store in self.stores if store not in self._closing and not store.journal.pending]
+            self.stores = [store for store in self.stores if store not in ready]
+        for store in ready:
             self.put_away(store)
 
     def close(self) -> None:
         """Close all stores; raises `ProjectError` if edits still cannot be written."""
+        for thread in list(self._closing.values()):
+            thread.join()
         for store in list(self.stores):
             store.close()
             self.stores.remove(store)

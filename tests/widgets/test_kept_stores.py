@@ -1,0 +1,79 @@
+"""Labels that are put away: brought up to date in the background, taken back at once, let go in the end."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from histobridge.core.corrections import TileEdit
+from histobridge.core.labels import LabelStore
+from histobridge.core.tiles import tile_grid
+from histobridge.widgets.kept_stores import KeptStores
+
+SHAPE = (40, 30)
+WHOLE = (slice(0, 40), slice(0, 30))
+(TILE,) = tile_grid(SHAPE)
+
+
+@pytest.fixture
+def slow(monkeypatch):
+    """Snapshots wait for this."""
+    may_go, begun = threading.Event(), threading.Event()
+    snapshot = LabelStore.snapshot
+
+    def wait(store):
+        begun.set()
+        assert may_go.wait(20)
+        snapshot(store)
+
+    monkeypatch.setattr(LabelStore, "snapshot", wait)
+    return begun, may_go
+
+
+def opened(folder):
+    return LabelStore(folder, SHAPE, writable=True)
+
+
+def paint(store, row):
+    edit = TileEdit(store, TILE)
+    classes = edit.classes
+    classes[row] = 1
+    edit.commit(classes)
+
+
+def test_nobody_waits_for_a_store_that_is_put_away_and_it_is_let_go_in_the_end(slow, tmp_path):
+    begun, may_go = slow
+    kept, store = KeptStores(), opened(tmp_path / "sem")
+    paint(store, 5)
+    kept.put_away(store)
+    assert begun.wait(20)
+    assert kept.stores == [store]
+    may_go.set()
+    kept.close()
+    assert kept.stores == []
+    again = opened(tmp_path / "sem")
+    paint(again, 6)
+    again.close()
+    assert np.flatnonzero(LabelStore(tmp_path / "sem", SHAPE).read(WHOLE)[0].any(axis=1)).tolist() == [5, 6]
+
+
+def test_a_store_that_is_still_being_put_away_is_taken_back_and_goes_on(slow, tmp_path):
+    begun, may_go = slow
+    kept, store = KeptStores(), opened(tmp_path / "sem")
+    paint(store, 5)
+    kept.put_away(store)
+    assert begun.wait(20)
+    assert kept.newest(opened(tmp_path / "sem")) is store
+    assert kept.newest(opened(tmp_path / "other")) is not store
+    paint(store, 6)
+    kept.put_away(store)
+    assert kept.newest(opened(tmp_path / "sem")) is store
+    may_go.set()
+    paint(store, 7)
+    kept.put_away(store)
+    kept.close()
+    assert kept.stores == []
+    again = opened(tmp_path / "sem")
+    assert np.flatnonzero(again.read(WHOLE)[0].any(axis=1)).tolist() == [5, 6, 7]
+    paint(again, 8)
+    again.close()
