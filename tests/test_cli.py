@@ -11,6 +11,7 @@ import pytest
 from pydantic import Field, PositiveInt
 
 from histobridge.cli import main
+from histobridge.core.base_config import described
 from histobridge.core.config import Config
 from histobridge.core.errors import InputError
 from histobridge.core.files import read_json, write_json
@@ -115,7 +116,7 @@ def test_every_job_has_a_verb_with_all_its_fields(capsys):
         for name, field in kind.config.model_fields.items():
             assert f"--{name.replace('_', '-')}" in text
             if not hasattr(field.annotation, "model_fields"):
-                assert field.description.split()[0] in text
+                assert described(kind.config)[name].split()[0] in text
 
 
 def test_options_reach_the_config_and_the_rest_keeps_its_default(project, call, tmp_path, monkeypatch):

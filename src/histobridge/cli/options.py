@@ -9,33 +9,35 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from histobridge.core.base_config import described
 from histobridge.core.config import Config
 from histobridge.core.errors import InputError
 
 RESERVED = frozenset({"config", "engine", "help", "json", "project", "scheduler"})
 
 
-def leaves(config: type[Config], prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], FieldInfo]]:
-    """All fields of a config with their place, those of configs inside it too."""
+def leaves(config: type[Config], prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], FieldInfo, str]]:
+    """All fields of a config with their place and what they are for, those of configs inside it too."""
     for name, field in config.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, Config):
             yield from leaves(field.annotation, (*prefix, name))
         else:
-            yield (*prefix, name), field
+            yield (*prefix, name), field, described(config).get(name, "")
 
 
 def add_options(parser: argparse.ArgumentParser, config: type[Config], positional: str = "") -> None:
     """Give `parser` one option per field; ``--training.steps`` is also ``--steps`` where only one field is named so."""
     found = list(leaves(config))
-    same_name = Counter(place[-1] for place, _ in found)
-    for place, field in found:
+    same_name = Counter(place[-1] for place, *_ in found)
+    for place, field, meaning in found:
         names = ["--" + ".".join(place).replace("_", "-")]
         if len(place) > 1 and same_name[place[-1]] == 1 and place[-1] not in RESERVED:
             names.append("--" + place[-1].replace("_", "-"))
         keywords = _keywords(field)
         if place == (positional,):
             parser.add_argument(positional, nargs="*", metavar=positional[:-1].upper(), default=argparse.SUPPRESS)
-        parser.add_argument(*names, dest=".".join(place), default=argparse.SUPPRESS, help=_help(field), **keywords)
+        text = _help(field, meaning)
+        parser.add_argument(*names, dest=".".join(place), default=argparse.SUPPRESS, help=text, **keywords)
 
 
 def _keywords(field: FieldInfo) -> dict[str, Any]:
@@ -68,9 +70,9 @@ def _pair(text: str) -> tuple[str, str]:
     return key, value
 
 
-def _help(field: FieldInfo) -> str:
-    """Text under the field, and its default."""
-    text = " ".join((field.description or "").split())
+def _help(field: FieldInfo, meaning: str) -> str:
+    """What a field is for, and its default."""
+    text = " ".join(meaning.split())
     default = field.get_default(call_default_factory=True, validated_data={})
     if default not in (None, "", (), {}) and not isinstance(default, bool):
         shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
@@ -82,7 +84,7 @@ def given(namespace: argparse.Namespace, config: type[Config], file: str = "") -
     """Values for a config: those of the file named by ``--config``, overridden by the options that were given."""
     values = _read(Path(file)) if file else {}
     options = vars(namespace)
-    for place, field in leaves(config):
+    for place, field, _ in leaves(config):
         key = ".".join(place)
         if key not in options:
             continue

@@ -7,6 +7,7 @@ from pydantic.fields import FieldInfo
 from qtpy.QtCore import QEvent, QObject, Qt, Signal
 from qtpy.QtWidgets import QLabel, QToolButton, QVBoxLayout, QWidget
 
+from histobridge.core.base_config import described
 from histobridge.core.config import Config
 from histobridge.widgets.form_editors import Editor, editor_for, is_config
 from histobridge.widgets.page import ERROR_STYLE, Note
@@ -123,13 +124,13 @@ class ConfigForm(QWidget):
             layout.addWidget(self.more)
 
     def _add(self, layout: QVBoxLayout, name: str, field: FieldInfo) -> None:
-        value = getattr(self._start, name)
+        value, meaning = getattr(self._start, name), described(type(self._start)).get(name, "")
         if is_config(field):
             form = ConfigForm(value)
             form.changed.connect(self._check)
             self.nested[name] = form
             fold = Fold(label_of(name), form)
-            fold.toggle.setToolTip(field.description or "")
+            fold.toggle.setToolTip(meaning)
             layout.addWidget(fold)
             return
         editor = editor_for(field, value)
@@ -138,7 +139,7 @@ class ConfigForm(QWidget):
         text = QLabel(called)
         text.setBuddy(editor)
         for widget in (text, editor, *editor.findChildren(QWidget)):
-            widget.setToolTip(f"<qt>{field.description or ''}</qt>")
+            widget.setToolTip(f"<qt>{meaning}</qt>")
             widget.setAccessibleName(called)
         for widget in editor.findChildren(QWidget):
             widget.installEventFilter(self)
