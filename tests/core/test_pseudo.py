@@ -151,7 +151,7 @@ def test_looks_of_single_tiles_vary_around_the_pooled_look(sample_loop):
     assert np.abs(looks(crop.astype(np.float32), np.random.default_rng(0))).max() <= 1
 
 
-@pytest.mark.parametrize("stop", ["tutoring a segmenter", "second image"])
+@pytest.mark.parametrize("stop", ["tutoring a segmenter", pytest.param("second image", marks=pytest.mark.slow)])
 def test_a_run_stopped_and_resumed_ends_as_if_never_stopped(loop, stop):
     config = ProposeConfig(route="tutorship", training=loop.brief)
     first, second, _ = loop.targets

@@ -37,6 +37,7 @@ def test_the_saved_model_is_the_fitted_one_that_proposed(loop, route):
     assert loop.score(run, image_id) > 0.5
 
 
+@pytest.mark.slow
 def test_a_model_is_fitted_once_however_often_the_run_is_resumed(loop):
     def cancel(run, message):
         def watch(progress):

@@ -159,6 +159,7 @@ def test_stopped_before_the_verdict_and_resumed_the_split_is_the_same(loop, trut
     assert (sixth, TILE) not in gate.trained
 
 
+@pytest.mark.slow
 def test_proposals_of_a_tuned_model_do_not_make_it_the_start_of_the_next(loop):
     image_id = loop.targets[0]
     paint(loop, image_id, read_truth(loop.project, image_id))
