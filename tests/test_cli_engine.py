@@ -100,3 +100,13 @@ def test_doctor_says_where_nothing_can_be_written(monkeypatch, engine, capsys):
     disk = next(f for f in json.loads(capsys.readouterr().out)["findings"] if f["name"] == "disk")
     assert "cannot be written" in disk["found"]
     assert disk["remedy"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only the OpenMP of Linux tells what it was set to")
+@pytest.mark.parametrize(("asked", "found"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")])
+def test_threads_sleep_while_they_wait_unless_the_user_wants_them_to_spin(project, asked, found):
+    kept = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    command = [COMMAND, "selftest", str(project.path), "--steps", "1", "--use-torch"]
+    environment = kept | {"OMP_DISPLAY_ENV": "true"} | asked
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    assert f"OMP_WAIT_POLICY = '{found}'" in ended.stderr

@@ -10,6 +10,7 @@ from typing import NoReturn
 from histobridge import __version__
 from histobridge.cli.output import BAD_INPUT, FAILED, STOPPED, Outcome, show
 from histobridge.core.errors import HistoBridgeError, InputError, ProjectError
+from histobridge.core.waiting import yield_while_waiting
 
 EPILOG = """\
 Start with `histobridge demo`, or `histobridge new PROJECT`; `histobridge VERB --help` lists the options of a verb.
@@ -98,6 +99,7 @@ def parser_of(name: str, verb: Verb) -> Parser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    yield_while_waiting()
     try:
         outcome = _run(words)
     except (InputError, ProjectError) as error:

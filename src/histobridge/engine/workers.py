@@ -6,12 +6,15 @@ import threading
 from importlib import import_module
 from typing import Any
 
+from histobridge.core.waiting import yield_while_waiting
+
 NICENESS = 10
 
 
 def dask_setup(_worker: Any) -> None:
     """Step back behind the window and, where asked to, load heavy modules in the background."""
     os.nice(NICENESS)
+    yield_while_waiting()
     names = [name for name in os.environ.get("HISTOBRIDGE_LOAD_AHEAD", "").split(",") if name]
     if names:
         threading.Thread(target=_load, args=(names,), name="load-ahead", daemon=True).start()
@@ -33,6 +36,7 @@ def compute_threads() -> int:
 
 def set_threads(count: int) -> None:
     """Let libraries compute with `count` threads, whether loaded already or later; dask's nannies leave one."""
+    yield_while_waiting()
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(count)
     torch = sys.modules.get("torch")
