@@ -1,13 +1,16 @@
 """The small sample project, learned, matched and proposed for once; tests that change it get a copy."""
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from histobridge.core.config import AddImagesConfig, MatchConfig, ProposeConfig, SegmenterTraining, TrainSegmenterConfig
+from histobridge.core.files import read_json, write_json
 from histobridge.core.images.stage import image_record, stage_array
 from histobridge.core.metrics import dice
 from histobridge.core.perform import perform
@@ -20,6 +23,12 @@ SIDE = 192
 WHOLE = (slice(0, SIDE), slice(0, SIDE))
 TRAINING = SegmenterTraining(preset="tiny", steps=200, batch_size=4, crop_px=64, augmentation=0.5, device="cpu")
 BRIEF = TRAINING.model_copy(update={"steps": 6, "batch_size": 2, "checkpoint_every": 4})
+STEPS = (
+    ("train-segmenter", TrainSegmenterConfig(training=TRAINING)),
+    ("match", MatchConfig()),
+    ("propose", ProposeConfig(route="tutorship", training=TRAINING)),
+    ("propose", ProposeConfig(route="adaptation", training=TRAINING)),
+)
 
 
 @dataclass(frozen=True)
@@ -37,9 +46,7 @@ class Loop:
 
     def run(self, verb: str, config) -> Run:
         """Perform a job to its end."""
-        run = self.project.create_run(verb, config)
-        perform(run)
-        return run
+        return ended(self.project, verb, config)
 
     @property
     def targets(self) -> list[str]:
@@ -53,6 +60,13 @@ class Loop:
         """Mean Dice of the classes of one proposal against the hidden truth."""
         truth = read_truth(self.project, image_id)
         return float(np.mean([dice(self.proposed(run, image_id), truth, value) for value in (1, 2)]))
+
+
+def ended(project: Project, verb: str, config) -> Run:
+    """Perform a job to its end."""
+    run = project.create_run(verb, config)
+    perform(run)
+    return run
 
 
 def add(project: Project, domain: str, images: dict, size_um: float | None = 0.1, classes: dict | None = None) -> None:
@@ -72,21 +86,19 @@ def add_arrays():
 
 @pytest.fixture(scope="session")
 def sample_loop(tmp_path_factory) -> Loop:
-    """The sample after every route; never to be changed."""
+    """The sample after every route, made once for all test processes; never to be changed."""
     import torch
 
     torch.set_num_threads(1)
-    project = make_sample_project(tmp_path_factory.mktemp("loop") / "project", fields=3, size=SIDE)
-    ids = []
-    for verb, config in (
-        ("train-segmenter", TrainSegmenterConfig(training=TRAINING)),
-        ("match", MatchConfig()),
-        ("propose", ProposeConfig(route="tutorship", training=TRAINING)),
-        ("propose", ProposeConfig(route="adaptation", training=TRAINING)),
-    ):
-        ids.append(project.create_run(verb, config).id)
-        perform(project.run(ids[-1]))
-    return Loop(project, *ids)
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    done = folder / "loop.json"
+    with FileLock(folder / "loop.lock"):
+        if not done.exists():
+            project = make_sample_project(folder / "loop", fields=3, size=SIDE)
+            write_json(done, [ended(project, verb, config).id for verb, config in STEPS])
+    return Loop(Project.open(folder / "loop"), *read_json(done))
 
 
 @pytest.fixture
