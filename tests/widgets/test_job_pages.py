@@ -104,8 +104,8 @@ def test_a_trained_translator_tells_its_verdict_and_is_not_offered_if_it_failed(
     _, window = make_window(sample)
     window.go("translate")
     shown = window.page("translate").result
-    assert shown.verdict.text() == "Failed. Borders lie 3.0 px off."
-    assert shown.use_button.isHidden()
+    assert shown.verdict.words.text() == "Failed. Borders lie 3.0 px off."
+    assert shown.verdict.use_button.isHidden()
 
 
 def test_a_training_translator_shows_its_newest_pictures_and_curves(make_window, sample, matched):
@@ -146,7 +146,7 @@ def test_labels_offers_trained_translators_but_starts_with_one_only_if_asked_to(
     assert combo.itemText(0).startswith("CUT 1:")
     assert combo.currentData() == "instant"
     window.go("translate")
-    window.page("translate").result.use_button.click()
+    window.page("translate").result.verdict.use_button.click()
     assert window.step_bar.current == "labels"
     assert combo.currentData() == run.id
 

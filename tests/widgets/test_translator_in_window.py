@@ -1,17 +1,24 @@
-"""A translator is trained, stopped, gone on with and judged on its page, by clicks in a real viewer."""
+"""A translator is trained or imported, stopped, gone on with and judged on its page, by clicks."""
 
 from contextlib import suppress
 
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QLabel
+from safetensors.torch import save_file
 from window_fakes import FakeEngine
 
 from histobridge.core.config import MatchConfig
+from histobridge.core.errors import InputError
 from histobridge.core.files import write_json
 from histobridge.core.matching import Matching
 from histobridge.core.perform import CancelledError, performing
 from histobridge.core.runs import RunState
+from histobridge.core.translate.resnet import build_resnet
+from histobridge.widgets.labels_page import LabelsPage
+from histobridge.widgets.session import Session
+from histobridge.widgets.translate_page import TranslatePage
 
 STEPS = 24
 
@@ -92,7 +99,7 @@ def test_a_translator_is_watched_stopped_resumed_and_judged_on_its_page(make_win
     assert [event["step"] for event in run.events() if event["kind"] == "checkpoint"] == [12]
     assert shown.progress.text() == f"Stopped at step 12 of {STEPS}. Resume goes on from the last checkpoint."
     assert not shown.stop_button.isVisible()
-    assert shown.verdict.text() == ""
+    assert shown.verdict.words.text() == ""
 
     press(shown.resume_button)
     engine.work()
@@ -100,5 +107,94 @@ def test_a_translator_is_watched_stopped_resumed_and_judged_on_its_page(make_win
     assert [step for step in engine.steps if step][:2] == [13, 14]
     assert engine.steps[-1] == STEPS
     assert shown.progress.text() == f"Trained: step {STEPS} of {STEPS}."
-    assert shown.verdict.text().split(".")[0] in ("Good", "Doubtful", "Failed")
-    assert shown.tiling.text().startswith("Tiles join: the step across their borders is")
+    assert shown.verdict.words.text().split(".")[0] in ("Good", "Doubtful", "Failed")
+    assert shown.verdict.tiling.text().startswith("Tiles join: the step across their borders is")
+
+
+@pytest.fixture
+def session(sample, known, engine):
+    """The project open, without a window."""
+    opened = Session(engine)
+    opened.open(sample)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def page(session, qtbot):
+    """The page Translate, without a viewer."""
+    gone = []
+    made = TranslatePage(session, None, lambda name, **values: gone.append((name, values)))
+    qtbot.addWidget(made)
+    made.gone = gone
+    made.show()
+    made.refresh()
+    return made
+
+
+def generator(path, channels=2):
+    save_file(build_resnet(channels, 1).state_dict(), path)
+    return path
+
+
+def test_generators_are_imported_on_the_page_and_offered_for_labels(page, session, engine, tmp_path, qtbot):
+    box = page.elsewhere
+    assert not box.form.isVisibleTo(page)
+    box.unfold()
+    box.form.set(
+        source_to_target=generator(tmp_path / "there.safetensors"),
+        target_to_source=generator(tmp_path / "back.safetensors"),
+        tile_px=64,
+        sweeps=1,
+        device="cpu",
+    )
+    box.import_button.click()
+    assert not box.import_button.isEnabled()
+    engine.work()
+    session.poll()
+    run = session.newest("import-translator").run
+    assert box.told.text().startswith("Imported: source to target and target to source.")
+    assert box.verdict.words.text() == run.state().result["verdict"]
+    assert box.verdict.tiling.text().startswith("Tiles join")
+    assert box.import_button.isEnabled()
+    labels = LabelsPage(session, None, lambda name: None)
+    qtbot.addWidget(labels)
+    labels.refresh()
+    assert labels.translator.findData(run.id) >= 0
+    assert labels.translator.itemText(labels.translator.findData(run.id)).startswith("Imported")
+
+
+def test_what_cannot_be_imported_is_told_where_it_was_typed_in(page, session, engine, tmp_path):
+    box = page.elsewhere
+    box.unfold()
+    box.import_button.click()
+    assert "Choose the file of one generator" in box.trouble.text()
+    for name, told in (("gone.safetensors", "there is no such file"), ("old.pth", "safetensors.torch.save_file")):
+        box.form.set(source_to_target=tmp_path / name)
+        box.import_button.click()
+        assert told in _shown(box.form)
+    assert engine.submitted == []
+
+
+def test_an_import_that_failed_says_why_and_what_to_do(page, session, engine, tmp_path):
+    box = page.elsewhere
+    (tmp_path / "text.safetensors").write_text("no weights")
+    box.form.set(target_to_source=tmp_path / "text.safetensors")
+    box.import_button.click()
+    with pytest.raises(InputError):
+        engine.work()
+    session.poll()
+    assert "expected a safetensors file of a residual generator" in box.trouble.text()
+    assert not box.verdict.use_button.isVisibleTo(page)
+    box.form.set(target_to_source=generator(tmp_path / "good.safetensors"))
+    box.import_button.click()
+    assert box.trouble.text() == ""
+    engine.work()
+    session.poll()
+    assert "target to source. Nothing was measured, as that takes both directions." in box.told.text()
+    box.verdict.use_button.click()
+    assert page.gone == [("labels", {"translator": session.newest("import-translator").run.id})]
+
+
+def _shown(form):
+    return " ".join(label.text() for label in form.findChildren(QLabel) if label.isVisibleTo(form))

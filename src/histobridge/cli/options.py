@@ -74,7 +74,7 @@ def _help(field: FieldInfo, meaning: str) -> str:
     """What a field is for, and its default."""
     text = " ".join(meaning.split())
     default = field.get_default(call_default_factory=True, validated_data={})
-    if default not in (None, "", (), {}) and not isinstance(default, bool):
+    if default not in (None, "", (), {}, Path()) and not isinstance(default, bool):
         shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
         text += f" Default: {shown:.4g}." if isinstance(shown, float) else f" Default: {shown}."
     return text.replace("%", "%%")

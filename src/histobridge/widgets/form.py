@@ -42,7 +42,8 @@ def sentence_of(problem: Any) -> str:
         "multiple_of": "must be a multiple of {multiple_of}",
     }
     kind = problem["type"]
-    return (by_kind[kind].format(**context) if kind in by_kind else problem["msg"]) + found
+    told = problem["msg"].removeprefix("Value error, ")
+    return (by_kind[kind].format(**context) if kind in by_kind else told) + found
 
 
 class Fold(QWidget):

@@ -222,8 +222,12 @@ class PairsEditor(TextEditor):
         return ", ".join(f"{key}={item}" for key, item in value.items())
 
 
-class FolderEditor(TextEditor):
-    """A folder, typed or chosen."""
+class PathEditor(TextEditor):
+    """A folder, typed or chosen; a file where the kinds of file are given, in Qt's words."""
+
+    def __init__(self, value: Path, files: str = ""):
+        self._files = files
+        super().__init__(value, "no file yet" if files else "")
 
     def _fill(self) -> None:
         self.browse = QPushButton("Browse…")
@@ -231,10 +235,16 @@ class FolderEditor(TextEditor):
         _fill(self, self.line, self.browse)
 
     def _ask(self) -> None:
-        name = QFileDialog.getExistingDirectory(self, "Choose a folder", self.line.text())
+        if self._files:
+            name, _ = QFileDialog.getOpenFileName(self, "Choose a file", self.line.text(), self._files)
+        else:
+            name = QFileDialog.getExistingDirectory(self, "Choose a folder", self.line.text())
         if name:
             self.line.setText(name)
             self.changed.emit()
+
+    def show_value(self, value: Path) -> str:
+        return "" if value == Path() else str(value)
 
 
 def is_config(field: FieldInfo) -> bool:
@@ -266,7 +276,8 @@ def editor_for(field: FieldInfo, value: Any) -> Editor:
     if kind in (float, int):
         return FloatEditor(value, optional=optional)
     if kind is Path:
-        return FolderEditor(value)
+        extra = field.json_schema_extra
+        return PathEditor(value, str(extra["files"]) if isinstance(extra, dict) and "files" in extra else "")
     return TextEditor(value)
 
 

@@ -14,9 +14,9 @@ from histobridge.widgets.method_box import METHODS
 from histobridge.widgets.models import ROUTES, proposals_of
 from histobridge.widgets.page import ERROR_STYLE, Note, Page, button, heading, row
 from histobridge.widgets.routes import EvidenceTable, RouteChoice
+from histobridge.widgets.steps import TRANSLATORS
 
 FIRST_ROUTE = "auto"
-TRANSLATORS = ("train-translator", "import-translator")
 HIDDEN = ("route", "translator", "matching", "for_comparison")
 
 

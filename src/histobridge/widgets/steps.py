@@ -12,6 +12,8 @@ from histobridge.core.project import Project
 from histobridge.core.runs import RunState
 
 StepState = Literal["open", "done", "attention"]
+TRANSLATORS = ("train-translator", "import-translator")
+"""Jobs that make a translator."""
 SIGNS: dict[str, str] = {"done": "●", "current": "◉", "open": "○", "attention": "▲"}
 
 
@@ -50,7 +52,7 @@ def step_states(project: Project, runs: Mapping[str, tuple[str, RunState]]) -> d
     done = {
         "images": bool(_labelled(project) and project.images("target")),
         "match": "match" in finished,
-        "translate": bool(finished & {"train-translator", "propose"}),
+        "translate": bool(finished & {*TRANSLATORS, "propose"}),
         "labels": "propose" in finished,
         "review": any(_reviewed(label_folder(project.path, record)) for record in project.images("target")),
         "learn": "finetune" in finished,

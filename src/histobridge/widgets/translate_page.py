@@ -6,6 +6,7 @@ from histobridge.core.config import TrainTranslatorConfig
 from histobridge.core.translate.cost import cost_in_words
 from histobridge.widgets.cost import estimate
 from histobridge.widgets.form import ConfigForm
+from histobridge.widgets.import_box import ImportBox
 from histobridge.widgets.method_box import OWN, MethodBox
 from histobridge.widgets.page import Note, Page, button
 from histobridge.widgets.session import Followed
@@ -48,10 +49,10 @@ class TranslatePage(Page):
         self.cost = Note()
         self.form.changed.connect(self._chosen)
         self.start_button = button("Train translator", self.start, primary=True)
-        for widget in (self.form, self.methods, self.cost, self.start_button):
+        self.elsewhere = ImportBox(self.session, self._use)
+        self.result = TranslatorResult(self.session, self._use)
+        for widget in (self.form, self.methods, self.cost, self.start_button, self.elsewhere, self.result):
             self.body.addWidget(widget)
-        self.result = TranslatorResult(self.session, lambda run_id: self.go("labels", translator=run_id))
-        self.body.addWidget(self.result)
         self.cards["quick"].setChecked(True)
 
     def _chosen(self) -> None:
@@ -92,14 +93,20 @@ class TranslatePage(Page):
         matched = self.session.newest("match", status="finished") is not None
         training = any(item.verb == "train-translator" for item in self.session.running())
         self.start_button.setEnabled(matched and not training)
+        self.elsewhere.refresh(matched=matched)
 
     def follow(self, item: Followed) -> None:
-        """Show the newest training; others are in the Monitor."""
+        """Show the newest training and the newest import; others are in the Monitor."""
+        if item.verb == "import-translator":
+            self._allow()
         newest = self.session.newest("train-translator")
         if newest is not None and item.run.id == newest.run.id:
             self.result.show()
             self.result.follow(item)
             self._allow()
+
+    def _use(self, run_id: str) -> None:
+        self.go("labels", translator=run_id)
 
     def start(self) -> None:
         """Train, or go on with the instant translator."""

@@ -5,14 +5,12 @@ from collections.abc import Callable
 
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from histobridge.core.errors import ProjectError
 from histobridge.core.runs import RunState
-from histobridge.core.translate.quality.report import read_quality
-from histobridge.core.translate.quality.verdict import tiling_words
 from histobridge.widgets.curves import Curves
 from histobridge.widgets.job_panel import time_left
-from histobridge.widgets.page import ERROR_STYLE, Note, button, heading, row
+from histobridge.widgets.page import Note, button, heading, row
 from histobridge.widgets.session import Followed, Session
+from histobridge.widgets.translator_verdict import TranslatorVerdict
 from histobridge.widgets.triptych import Triptych
 
 STOPPED = ("failed", "cancelled", "interrupted")
@@ -30,13 +28,12 @@ class TranslatorResult(QWidget):
 
     def __init__(self, session: Session, use: Callable[[str], object]):
         super().__init__()
-        self._session, self._use = session, use
+        self._session = session
         self._item: Followed | None = None
         self.progress = Note()
         self.stop_button = button("Stop", self._stop, "Stop the training; what it learned so far is kept")
         self.resume_button = button("Resume", self._resume, "Go on from the last checkpoint")
-        self.verdict, self.tiling, self.trouble = Note(), Note(), Note(style=ERROR_STYLE)
-        self.use_button = button("Use it for labels", self._propose, "Go on to Labels with this translator")
+        self.verdict = TranslatorVerdict(use)
         self.triptych = Triptych()
         self.losses, self.on_tiles = Curves(), Curves(tiles=True)
         self.tiles_heading = heading("On these tiles: grey values back, and texture (smaller is better)")
@@ -46,9 +43,7 @@ class TranslatorResult(QWidget):
         layout.addWidget(heading("Newest translator"))
         layout.addWidget(self.progress)
         layout.addWidget(row(self.stop_button, self.resume_button))
-        for note in (self.trouble, self.verdict, self.tiling):
-            layout.addWidget(note)
-        layout.addWidget(row(self.use_button))
+        layout.addWidget(self.verdict)
         for widget in (self.triptych, self.tiles_heading, self.on_tiles, heading("Losses"), self.losses):
             layout.addWidget(widget)
 
@@ -67,20 +62,7 @@ class TranslatorResult(QWidget):
             curves.follow(item.run)
         for widget in (self.tiles_heading, self.on_tiles):
             widget.setVisible(self.on_tiles.shows_something)
-        self._judge(item)
-
-    def _judge(self, item: Followed) -> None:
-        """Say the verdict of a training that is done."""
-        trouble, quality = "", None
-        done = item.state.status == "finished"
-        try:
-            quality = read_quality(item.run.path) if done else None
-        except ProjectError as error:
-            trouble = str(error)
-        self.trouble.say(trouble)
-        self.verdict.say(quality.words() if quality is not None else "")
-        self.tiling.say(tiling_words(quality) if quality is not None else "")
-        self.use_button.setVisible(done and (quality is None or quality.verdict != "failed"))
+        self.verdict.follow(item)
 
     def _stop(self) -> None:
         if self._item is not None:
@@ -91,10 +73,6 @@ class TranslatorResult(QWidget):
         if self._item is not None:
             self.resume_button.hide()
             self._session.resume(self._item.run)
-
-    def _propose(self) -> None:
-        if self._item is not None:
-            self._use(self._item.run.id)
 
 
 def _progress_words(state: RunState, *, stopping: bool) -> str:

@@ -236,11 +236,7 @@ def import_translator(project: Project, run: Run, config: ImportTranslatorConfig
         If the domains are not matched.
     """
     matching = load_matching(project, run.settle(matching=load_matching(project, config.matching).run)["matching"])
-    asked: dict[Direction, Path] = {
-        "source_to_target": config.source_to_target,
-        "target_to_source": config.target_to_source,
-    }
-    files = {way: path for way, path in asked.items() if path != Path()}
+    files = config.files
     if not files:
         raise InputError("no generator was given; name its file with source_to_target, target_to_source, or both")
     yield Progress(0, 2, "reading the generators")

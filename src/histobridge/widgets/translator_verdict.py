@@ -1,0 +1,49 @@
+"""Whether a translator is any good, in words, and a button to use it."""
+
+from collections.abc import Callable
+
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from histobridge.core.errors import ProjectError
+from histobridge.core.translate.quality.report import read_quality
+from histobridge.core.translate.quality.verdict import tiling_words
+from histobridge.widgets.page import ERROR_STYLE, Note, button, row
+from histobridge.widgets.session import Followed
+
+
+class TranslatorVerdict(QWidget):
+    """What was measured of the translator of one run.
+
+    Parameters
+    ----------
+    use : callable
+        Called with the id of the run that the user wants to propose labels with.
+    """
+
+    def __init__(self, use: Callable[[str], object]):
+        super().__init__()
+        self._use, self._run_id = use, ""
+        self.trouble, self.words, self.tiling = Note(style=ERROR_STYLE), Note(), Note()
+        self.use_button = button("Use it for labels", self._propose, "Go on to Labels with this translator")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        for note in (self.trouble, self.words, self.tiling):
+            layout.addWidget(note)
+        layout.addWidget(row(self.use_button))
+
+    def follow(self, item: Followed) -> None:
+        """Say the verdict of a run that is done; nothing of one that is not."""
+        trouble, quality = "", None
+        done = item.state.status == "finished"
+        try:
+            quality = read_quality(item.run.path) if done else None
+        except ProjectError as error:
+            trouble = str(error)
+        self._run_id = item.run.id
+        self.trouble.say(trouble)
+        self.words.say(quality.words() if quality is not None else "")
+        self.tiling.say(tiling_words(quality) if quality is not None else "")
+        self.use_button.setVisible(done and (quality is None or quality.verdict != "failed"))
+
+    def _propose(self) -> None:
+        self._use(self._run_id)
