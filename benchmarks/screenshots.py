@@ -42,6 +42,8 @@ def main() -> None:
         stage.end()
     if arguments.out == DOCS / "images" / "pages":
         write_page(stage.told)
+        for old in set(arguments.out.glob("*.png")) - {arguments.out / name for name, _ in stage.told}:
+            old.unlink()
 
 
 def show_somewhere(scale: int) -> None:
