@@ -24,11 +24,12 @@ from histobridge.widgets.page import ERROR_STYLE, Note, button, row
 from histobridge.widgets.session import Session
 from histobridge.widgets.thumbnails import Thumbnails
 from histobridge.widgets.tile_rows import ROW, THUMBNAIL, UpperHalf, draw_reasons
-from histobridge.widgets.tiles_model import REASON, SCORE, STATUS, STATUSES, TILE, TIME, TilesModel, spent
+from histobridge.widgets.tiles_model import COLUMNS, REASON, SCORE, STATUS, STATUSES, TILE, TIME, TilesModel, spent
 from histobridge.widgets.worklist import Worklist
 
 WIDTHS = {STATUS: 66, SCORE: 42, TIME: 40}
 ALL = "all tiles"
+LARGEST_FIRST = (SCORE, TIME)
 
 
 class TilesTable(QTableView):
@@ -114,6 +115,14 @@ class TilesDock(QWidget):
             self.status.addItem(name, name)
         self.status.setToolTip("Show only tiles that stand so")
         self.status.currentIndexChanged.connect(self._filter)
+        self.order = QComboBox()
+        for column, name in enumerate(("Queue", *COLUMNS), -1):
+            self.order.addItem(f"by {name.lower()}", column)
+        self.order.setToolTip("Sort the tiles; the same once more turns the order round")
+        self.order.activated.connect(lambda _: self._sort(self.order.currentData()))
+        self.table.horizontalHeader().sortIndicatorChanged.connect(
+            lambda column, _: self.order.setCurrentIndex(self.order.findData(column))
+        )
         self.text = QLineEdit()
         self.text.setPlaceholderText("Image, tile or reason")
         self.text.setClearButtonEnabled(True)
@@ -124,6 +133,7 @@ class TilesDock(QWidget):
         self.save_button = button("Save as table…", self._ask, "What every tile has cost, as CSV")
         filters = QHBoxLayout()
         filters.addWidget(self.status)
+        filters.addWidget(self.order)
         filters.addWidget(self.text, 1)
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(4, 4, 4, 4)
@@ -160,6 +170,16 @@ class TilesDock(QWidget):
         self.model.keep(self.status.currentData(), self.text.text())
         self.table.mark(self._worklist.key)
         self._tell()
+
+    def _sort(self, column: int) -> None:
+        """Sort by a column, also by one that has no header; the same once more turns the order round."""
+        header = self.table.horizontalHeader()
+        up, down = Qt.SortOrder.AscendingOrder, Qt.SortOrder.DescendingOrder
+        order = down if column in LARGEST_FIRST else up
+        if column == header.sortIndicatorSection() >= 0:
+            order = down if header.sortIndicatorOrder() == up else up
+        self.table.sortByColumn(column, order)
+        self.table.mark(self._worklist.key)
 
     def _tell(self) -> None:
         """Say how many tiles stand how, or why there are none."""

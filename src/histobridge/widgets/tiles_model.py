@@ -1,5 +1,6 @@
 """The worklist as a table: sorted and filtered without a view, thumbnails on demand."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -60,15 +61,18 @@ class TilesModel(QAbstractTableModel):
         self._arrange()
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
-        """Sort by a column; by none: those in the queue first, in its order."""
+        """Sort by a column, then by the queue; by none: those in the queue first, in its order."""
         self._sorting = (column, order == Qt.SortOrder.DescendingOrder)
         self._arrange()
 
     def _arrange(self) -> None:
         self.beginResetModel()
         column, descending = self._sorting
-        kept = [row for row in self._all if self._keeps(row)]
-        self._shown = sorted(kept, key=_order(column), reverse=descending) if column >= 0 else sorted(kept, key=_turn)
+        self._shown = sorted((row for row in self._all if self._keeps(row)), key=_turn)
+        if column >= 0:
+            self._shown.sort(key=_order(column), reverse=descending)
+        if column == REASON:
+            self._shown.sort(key=lambda row: not row.reason)
         self._places = {row.key: place for place, row in enumerate(self._shown)}
         self.endResetModel()
 
@@ -139,6 +143,11 @@ def _order(column: int) -> Callable[[WorkTile], Any]:
         lambda row: STATUSES.index(row.status),
         lambda row: -1.0 if row.score is None else row.score,
         lambda row: row.seconds,
-        lambda row: row.reason,
+        _in_words,
     )
     return keys[column]
+
+
+def _in_words(row: WorkTile) -> list[str | int]:
+    """Compare reasons as one reads them: 3 fibres come before 12."""
+    return [int(part) if part.isdecimal() else part.casefold() for part in re.split(r"(\d+)", row.reason)]
