@@ -34,7 +34,7 @@ from histobridge.core.queue import Queue, QueuedTile
 from histobridge.core.runs import Run
 from histobridge.core.sample import make_sample_project, read_truth
 from histobridge.core.stopping import Gain
-from histobridge.core.translate.quality.report import Quality, write_quality
+from histobridge.core.translate.quality.report import Quality, Tiling, write_quality
 from large import Tiled, add_large, target_field
 
 MOSAIC = "rat9-mosaic"
@@ -215,8 +215,11 @@ def translate(project: Project, *, running: bool) -> Run:
         say(run, "running", started=time.time() - 65, **told)
     else:
         reason = "Labelled structures stay in place, and images look more like the other modality than by grey values"
-        joins = {"seam_ratio": 1.01, "tile_mismatch": 0.0}
-        write_quality(run.path, Quality(ways={}, verdict="good", reasons=(f"{reason} alone.",), **joins))
+        tiling = {
+            "source_to_target": Tiling(seam_ratio=1.01, mismatch=0.0),
+            "target_to_source": Tiling(seam_ratio=0.98, mismatch=0.0),
+        }
+        write_quality(run.path, Quality(ways={}, verdict="good", reasons=(f"{reason} alone.",), tiling=tiling))
         say(run, "finished", message="done", step=600, total=600, started=time.time() - 170)
     return run
 

@@ -108,7 +108,7 @@ def test_a_translator_is_watched_stopped_resumed_and_judged_on_its_page(make_win
     assert engine.steps[-1] == STEPS
     assert shown.progress.text() == f"Trained: step {STEPS} of {STEPS}."
     assert shown.verdict.words.text().split(".")[0] in ("Good", "Doubtful", "Failed")
-    assert shown.verdict.tiling.text().startswith("Tiles join: the step across their borders is")
+    assert shown.verdict.tiling.text().startswith("Tiles join, source to target: seams ")
 
 
 @pytest.fixture

@@ -147,7 +147,9 @@ def test_generators_from_elsewhere_are_imported_judged_and_used(project, matchin
     run = project.create_run("import-translator", ImportTranslatorConfig(**files, tile_px=64, sweeps=1, device="cpu"))
     result = perform(run)
     assert result["verdict"] == read_quality(run.path).words()
-    assert read_quality(run.path).tile_mismatch < 1e-4
+    tiling = read_quality(run.path).tiling
+    assert set(tiling) == {"source_to_target", "target_to_source"}
+    assert all(way.mismatch < 1e-4 for way in tiling.values())
     translator = load_translator(project, run.id, matching)
     assert isinstance(translator, Imported)
     assert (translator.name, translator.card.spread) == (run.id, "pooled")

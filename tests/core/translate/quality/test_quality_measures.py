@@ -16,7 +16,7 @@ from histobridge.core.translate.quality.hallucination import hallucinated_share,
 from histobridge.core.translate.quality.kernel_distance import kernel_distance
 from histobridge.core.translate.quality.objects import objects_kept
 from histobridge.core.translate.quality.spectrum import spectrum, spectrum_distance
-from histobridge.core.translate.quality.tiling import seam_ratio, tiling_score
+from histobridge.core.translate.quality.tiling import seam_ratio, tiling_score, worst_seam
 
 
 def texture(seed, size=128):
@@ -212,6 +212,21 @@ def test_seam_ratio_is_one_without_seams_and_large_with_them():
     assert seam_ratio(image, 32) == pytest.approx(1, abs=0.15)
     assert seam_ratio(image + 0.8 * (np.arange(128) // 32 % 2)[:, None], 32) > 1.5
     assert seam_ratio(np.zeros((64, 64), np.float32), 32) == 1
+
+
+def test_rounding_in_an_even_image_is_no_seam_and_a_step_in_it_is_one():
+    even = np.zeros((64, 64), np.float32)
+    assert seam_ratio(even + 1e-4 * (np.arange(64) >= 32), 32) < 1.05
+    assert seam_ratio(even + 0.2 * (np.arange(64) >= 32), 32) > 5
+
+
+@pytest.mark.parametrize("axis", ["row", "column"])
+def test_the_worst_seam_is_found_where_it_is(axis):
+    stepped = texture(0) + np.where(np.arange(128) >= 96, 1.0, 0.0)
+    worst = worst_seam(stepped.T if axis == "row" else stepped, 32)
+    assert (worst.axis, worst.at) == (axis, 96)
+    assert worst.ratio > seam_ratio(stepped, 32) > 1
+    assert worst_seam(stepped, 128) is None
 
 
 class Brightened(Identity):

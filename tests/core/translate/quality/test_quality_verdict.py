@@ -5,6 +5,7 @@ from scipy import ndimage
 from torch import nn
 
 from histobridge.core.errors import ProjectError
+from histobridge.core.files import write_json
 from histobridge.core.segment.model import ModelCard, Segmenter
 from histobridge.core.translate.base import look_of
 from histobridge.core.translate.instant import Identity, Instant
@@ -83,7 +84,7 @@ def test_a_translation_that_keeps_everything_is_not_failed(panel):
     assert (quality.verdict, quality.words()[:5]) == ("good", "Good.")
     assert quality.structure.dice_after == pytest.approx(quality.structure.dice_before, abs=0.03)
     assert (quality.structure.count, quality.structure.boundary_px) == (1, 0)
-    assert quality.tile_mismatch < 1e-6
+    assert all(tiling.mismatch < 1e-6 for tiling in quality.tiling.values())
     assert quality.score == pytest.approx(0.75, abs=0.03)
 
 
@@ -146,24 +147,69 @@ def test_looking_more_like_the_target_raises_the_score_and_less_makes_it_doubtfu
     assert "no more like the other modality than by grey values alone" in worse.words()
 
 
-def test_tiles_that_do_not_join_make_it_doubtful(panel):
-    quality = measure(panel.instant, panel, tiles=False)
-    torn = judged(quality.model_copy(update={"tile_mismatch": 0.4, "seam_ratio": 2.0}))
-    assert torn.verdict == "doubtful"
-    assert "Tiles do not join: the step across their borders is 2.00 times that nearby" in torn.words()
-    assert "at most 20.0%" in torn.words()
+class Stepped(Identity):
+    """Adds a constant to every crop, another to each, in one direction."""
+
+    def __init__(self, wrong):
+        super().__init__()
+        object.__setattr__(self, "wrong", wrong)
+
+    def translate(self, image, direction, look, origin=(0, 0)):
+        return image + np.float32(0.3 * (sum(origin) // 20 % 2)) if direction == self.wrong else image
 
 
-def test_how_tiles_join_is_told_wherever_it_was_measured(panel):
-    quality = measure(panel.instant, panel)
-    assert tiling_words(quality).startswith("Tiles join: the step across their borders is")
-    assert tiling_words(quality).endswith("by at most 0.0%.")
+class OwnTiles(Stepped):
+    """The same by tiles of its own, wherever a crop starts; so two grids of crops never differ."""
+
+    def __init__(self, wrong):
+        super().__init__(wrong)
+        object.__setattr__(self, "alignment", 32)
+
+    def translate(self, image, direction, look, origin=(0, 0)):
+        y, x = (np.arange(size) + start for size, start in zip(image.shape, origin, strict=True))
+        steps = 0.5 * ((y[:, None] // 32 + x // 32) % 2)
+        return (image + steps).astype(np.float32) if direction == self.wrong else image
+
+
+@pytest.fixture(scope="module")
+def unjudged(panel):
+    """The panel without a segmenter, which says nothing of tiles."""
+    fields = [[shown.image for shown in side] for side in (panel.source, panel.target)]
+    return panel_of_fields(*fields, panel.instant)
+
+
+@pytest.mark.parametrize("translator", [Stepped, OwnTiles])
+@pytest.mark.parametrize("wrong", ["source_to_target", "target_to_source"])
+def test_a_constant_added_to_each_tile_is_caught_in_either_direction(unjudged, wrong, translator):
+    quality = measure(translator(wrong), unjudged)
+    told = dict(zip(quality.tiling, tiling_words(quality).splitlines(), strict=True))
+    assert {way for way, line in told.items() if line.startswith("Tiles do not join")} == {wrong}
+    worst = quality.tiling[wrong].worst
+    assert f"most at {worst.axis} {worst.at} ({worst.ratio:.2f})" in told[wrong]
+    assert told[wrong] in quality.reasons
+    assert quality.verdict == "doubtful"
+
+
+def test_how_tiles_join_is_told_for_both_directions_wherever_it_was_measured(panel):
+    lines = tiling_words(measure(panel.instant, panel)).splitlines()
+    assert [line.split(":")[0] for line in lines] == [
+        "Tiles join, source to target",
+        "Tiles join, target to source",
+    ]
+    assert all(line.endswith("largest mismatch 0.0 of 255 grey levels.") for line in lines)
     assert tiling_words(measure(panel.instant, panel, tiles=False)) == ""
 
 
-def test_without_a_segmenter_the_verdict_is_doubtful_and_says_so(panel):
-    fields = [[shown.image for shown in side] for side in (panel.source, panel.target)]
-    quality = measure(panel.instant, panel_of_fields(*fields, panel.instant), tiles=False)
+def test_a_file_of_when_one_direction_was_looked_at_is_still_read(tmp_path):
+    write_json(tmp_path / "quality.json", {"ways": {}, "seam_ratio": 1.2, "tile_mismatch": 0.1})
+    (tiling,) = read_quality(tmp_path).tiling.values()
+    assert (tiling.seam_ratio, tiling.mismatch) == (1.2, 0.1)
+    write_json(tmp_path / "quality.json", {"ways": {}, "seam_ratio": None, "tile_mismatch": None})
+    assert read_quality(tmp_path).tiling == {}
+
+
+def test_without_a_segmenter_the_verdict_is_doubtful_and_says_so(panel, unjudged):
+    quality = measure(panel.instant, unjudged, tiles=False)
     assert quality.structure is None
     assert quality.verdict == "doubtful"
     assert "No segmenter of the source has looked at it" in quality.words()

@@ -18,9 +18,9 @@ from histobridge.core.translate.quality.hallucination import hallucinated_share,
 from histobridge.core.translate.quality.kernel_distance import kernel_distance
 from histobridge.core.translate.quality.objects import objects_kept
 from histobridge.core.translate.quality.panel import Panel, Shown
-from histobridge.core.translate.quality.report import Cycle, Looks, Quality, Structure, WayQuality
+from histobridge.core.translate.quality.report import Cycle, Looks, Quality, Structure, Tiling, WayQuality
 from histobridge.core.translate.quality.spectrum import spectrum_distance
-from histobridge.core.translate.quality.tiling import tiling_score
+from histobridge.core.translate.quality.tiling import SMALLEST_TILE, tiling_score
 from histobridge.core.translate.quality.verdict import judged
 
 THERE: Direction = "source_to_target"
@@ -35,7 +35,7 @@ def measure(translator: Translator, panel: Panel, *, tiles: bool = True) -> Qual
     translator : Translator
     panel : Panel
     tiles : bool
-        Also measure how tiles join, which takes about as long as all the rest.
+        Also measure how tiles join, which takes longer than all the rest.
 
     Returns
     -------
@@ -45,10 +45,15 @@ def measure(translator: Translator, panel: Panel, *, tiles: bool = True) -> Qual
     there, back = (_Way(translator, panel, direction) for direction in (THERE, BACK))
     quality = Quality(ways={way.direction: way.quality() for way in (there, back)}, structure=_structure(there, panel))
     if tiles:
-        shown = panel.source[0]
-        joined = tiling_score(translator, shown.image, THERE, shown.look, max(20, min(shown.image.shape) // 3))
-        quality = quality.model_copy(update={"seam_ratio": joined.seam_ratio, "tile_mismatch": joined.mismatch})
+        tiling = {way.direction: _tiling(translator, way.direction, way.start[0]) for way in (there, back)}
+        quality = quality.model_copy(update={"tiling": tiling})
     return judged(quality)
+
+
+def _tiling(translator: Translator, direction: Direction, shown: Shown) -> Tiling:
+    """Look at one crop in tiles of a third of its side."""
+    third = max(SMALLEST_TILE, min(shown.image.shape) // 3)
+    return tiling_score(translator, shown.image, direction, shown.look, third)
 
 
 class _Way:

@@ -1,7 +1,9 @@
 """What was found of a translation, and what to make of it: `quality.json` beside a translator; needs no torch."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+from pydantic import model_validator
 
 from histobridge.core.base_config import Config, Direction
 from histobridge.core.files import write_json
@@ -85,6 +87,35 @@ class Structure(Config):
     """Median in the images themselves: how exact the labels are."""
 
 
+class Seam(Config):
+    """The most visible border between two tiles."""
+
+    ratio: float
+    """Step across it over those nearby."""
+
+    axis: Literal["row", "column"]
+    """A border between two rows runs from left to right."""
+
+    at: int
+    """The first row or column behind it, in pixels of the image it was looked for in."""
+
+
+class Tiling(Config):
+    """How tiles join in one direction."""
+
+    seam_ratio: float
+    """Step across borders of tiles over that nearby; 1 is no seam."""
+
+    before: float = 1.0
+    """The same, at the same borders, in the image that was translated."""
+
+    mismatch: float
+    """Largest grey difference, of values in [-1, 1], between two grids of tiles."""
+
+    worst: Seam | None = None
+    """None where the image has no borders."""
+
+
 class Quality(Config):
     """Everything measured of one translator, and the verdict."""
 
@@ -97,11 +128,8 @@ class Quality(Config):
     structure: Structure | None = None
     """None where there is no source segmenter or no labels."""
 
-    seam_ratio: float | None = None
-    """Step across borders of tiles over that nearby; none where it was not measured."""
-
-    tile_mismatch: float | None = None
-    """Largest grey difference, of values in [-1, 1], between two grids of tiles; none where it was not measured."""
+    tiling: dict[Direction, Tiling] = {}
+    """By direction; empty where it was not measured."""
 
     score: float = 0.0
     """In [0, 1]: what checkpoints are chosen by."""
@@ -117,6 +145,18 @@ class Quality(Config):
 
     history: tuple[tuple[int, float], ...] = ()
     """Step and score of each checkpoint looked at."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_way_before(cls, values: Any) -> Any:
+        """Read files of when tiles were looked at in one direction alone."""
+        if not isinstance(values, dict) or "tile_mismatch" not in values:
+            return values
+        rest = {name: value for name, value in values.items() if name not in ("seam_ratio", "tile_mismatch")}
+        if values["tile_mismatch"] is not None:
+            found = {"seam_ratio": values.get("seam_ratio", 1.0), "mismatch": values["tile_mismatch"]}
+            rest["tiling"] = {"source_to_target": found}
+        return rest
 
     def words(self) -> str:
         """Verdict and reasons in one text for the user."""

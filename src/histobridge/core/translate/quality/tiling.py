@@ -1,33 +1,24 @@
 """Whether the tiles of a translation join: seams, and dependence on where the grid lies."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 
 from histobridge.core.base_config import Direction
 from histobridge.core.translate.base import Image, Look, Translator, translate_window
+from histobridge.core.translate.quality.report import Seam, Tiling
 
 AWAY = range(6, 10)
 """Pixels from a border at which the steps of the image itself are measured."""
+SMALLEST_TILE = 20
+HALF_A_LEVEL = 1 / 255
+"""Of values in [-1, 1]; added to both steps, so that rounding in an even image is no seam."""
+
+Axis = Literal["row", "column"]
 
 
-@dataclass(frozen=True, slots=True)
-class TilingScore:
-    """How well tiles join.
-
-    Parameters
-    ----------
-    seam_ratio : float
-        Step across tile borders over the steps 6 to 9 px away; 1 is no seam.
-    mismatch : float
-        Largest difference, in grey values of [-1, 1], between two grids of tiles half a tile apart.
-    """
-
-    seam_ratio: float
-    mismatch: float
-
-
-def seam_ratio(image: Image, tile_px: int, start: int = 0) -> float:
+def seam_ratio(image: Image, tile_px: int) -> float:
     """Compare the steps across tile borders with those nearby.
 
     Parameters
@@ -35,24 +26,53 @@ def seam_ratio(image: Image, tile_px: int, start: int = 0) -> float:
     image : array, (Y, X) float32
         Put together from tiles.
     tile_px : int
-        Side of a tile, at least 20 px.
-    start : int
-        Where the first border lies; 0: at the first multiple of `tile_px`.
+        Side of a tile, at least 20 px; borders lie at its multiples.
 
     Returns
     -------
     float
-        Mean absolute step across borders over that 6 to 9 px away; 1 where the image has no borders or is constant.
+        Mean absolute step across borders over that 6 to 9 px away, to both of which half a grey level is added; 1 where
+        the image has no borders.
     """
-    across, nearby = [], []
-    for view in (image, image.T):
+    found = list(_steps(image, tile_px))
+    if not found:
+        return 1.0
+    across, nearby = (float(np.mean([steps[side] for *_, steps in found])) for side in (0, 1))
+    return _over(across, nearby)
+
+
+def worst_seam(image: Image, tile_px: int) -> Seam | None:
+    """Find the border between tiles that is seen best.
+
+    Parameters
+    ----------
+    image : array, (Y, X) float32
+        Put together from tiles.
+    tile_px : int
+        See `seam_ratio`.
+
+    Returns
+    -------
+    Seam or None
+        None where the image has no borders.
+    """
+    seams = [Seam(ratio=_over(*steps), axis=axis, at=at) for axis, at, steps in _steps(image, tile_px)]
+    return max(seams, key=lambda seam: seam.ratio, default=None)
+
+
+def _over(across: float, nearby: float) -> float:
+    return (across + HALF_A_LEVEL) / (nearby + HALF_A_LEVEL)
+
+
+def _steps(image: Image, tile_px: int) -> Iterator[tuple[Axis, int, tuple[float, float]]]:
+    """Mean absolute step across each border, and near it."""
+    axes: tuple[tuple[Axis, Image], ...] = (("row", image), ("column", image.T))
+    for axis, view in axes:
         steps = np.abs(np.diff(view.astype(np.float64), axis=0)).mean(axis=1)
-        for border in range(start or tile_px, view.shape[0], tile_px):
+        for border in range(tile_px, view.shape[0], tile_px):
             around = [border - 1 + sign * away for away in AWAY for sign in (-1, 1)]
-            across.append(steps[border - 1])
-            nearby += [steps[place] for place in around if 0 <= place < len(steps)]
-    usual = float(np.mean(nearby)) if nearby else 0.0
-    return float(np.mean(across)) / usual if usual > 0 else 1.0
+            nearby = [steps[place] for place in around if 0 <= place < len(steps)]
+            yield axis, border, (float(steps[border - 1]), float(np.mean(nearby)))
 
 
 def translate_tiled(
@@ -71,10 +91,10 @@ def translate_tiled(
     return whole
 
 
-def tiling_score(
-    translator: Translator, image: Image, direction: Direction, look: Look, tile_px: int = 64
-) -> TilingScore:
+def tiling_score(translator: Translator, image: Image, direction: Direction, look: Look, tile_px: int = 64) -> Tiling:
     """Translate an image in two grids of tiles and compare.
+
+    Seams are looked for where tiles of `tile_px` meet, and where tiles of the translator's own do if it has any.
 
     Parameters
     ----------
@@ -88,8 +108,15 @@ def tiling_score(
 
     Returns
     -------
-    TilingScore
+    Tiling
     """
     one = translate_tiled(translator, image, direction, look, tile_px)
     other = translate_tiled(translator, image, direction, look, tile_px, tile_px // 2)
-    return TilingScore(seam_ratio(one, tile_px), float(np.abs(one - other).max()))
+    own = translator.alignment
+    grid = max((tile_px, own) if own >= SMALLEST_TILE else (tile_px,), key=lambda grid: seam_ratio(one, grid))
+    return Tiling(
+        seam_ratio=seam_ratio(one, grid),
+        before=seam_ratio(image, grid),
+        mismatch=float(np.abs(one - other).max()),
+        worst=worst_seam(one, grid),
+    )

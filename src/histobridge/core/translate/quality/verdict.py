@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from histobridge.core.translate.quality.report import Quality, Structure, Verdict
+from histobridge.core.base_config import Direction
+from histobridge.core.translate.quality.report import Quality, Structure, Tiling, Verdict
 
 BORDER_PX = 1.5
 """Borders displaced further than this, and by a pixel more than the labels themselves, are not those of the labels."""
@@ -14,8 +15,12 @@ SIZE = {"failed": 1.5, "doubtful": 1.2}
 """Factor by which number and size of objects may change, either way."""
 INVENTED = {"failed": 0.15, "doubtful": 0.07}
 MISMATCH = 0.05
-"""Grey difference between two grids of tiles that can be seen. Where there is none there are no seams either; the step
-across borders alone is no evidence on small images."""
+"""Grey difference between two grids of tiles that can be seen."""
+SEAM = 1.5
+"""Factor by which steps across borders may exceed those nearby, or what that is in the image before: borders can follow
+outlines there."""
+LEVELS = 127.5
+"""Grey levels of 8 bits in a unit of values in [-1, 1]."""
 FARTHER = 1.1
 """Factor by which the kernel distance may exceed that of the instant map: it is uncertain by about as much."""
 TINY = 1e-6
@@ -92,8 +97,9 @@ def _findings(quality: Quality) -> Iterator[Found]:
         if way.looks.kid > FARTHER * max(way.instant.kid, 0.0) + TINY:
             name = direction.replace("_", " ")
             yield "doubtful", f"From {name}, images look no more like the other modality than by grey values alone."
-    if quality.tile_mismatch is not None and quality.tile_mismatch > MISMATCH:
-        yield "doubtful", tiling_words(quality)
+    for direction, tiling in quality.tiling.items():
+        if not _joins(tiling):
+            yield "doubtful", _tiling_words(direction, tiling)
 
 
 def tiling_words(quality: Quality) -> str:
@@ -106,15 +112,26 @@ def tiling_words(quality: Quality) -> str:
     Returns
     -------
     str
-        Seam ratio, and tile mismatch as a share of the grey range; empty where they were not measured.
+        A line for each direction: seam ratio, where the worst seam is if tiles do not join, and mismatch in grey
+        levels; empty where they were not measured.
     """
-    if quality.seam_ratio is None or quality.tile_mismatch is None:
-        return ""
-    joins = "Tiles do not join" if quality.tile_mismatch > MISMATCH else "Tiles join"
+    return "\n".join(_tiling_words(direction, tiling) for direction, tiling in quality.tiling.items())
+
+
+def _tiling_words(direction: Direction, tiling: Tiling) -> str:
+    joins, worst = _joins(tiling), ""
+    if not joins and tiling.worst is not None:
+        worst = f" on average, most at {tiling.worst.axis} {tiling.worst.at} ({tiling.worst.ratio:.2f})"
     return (
-        f"{joins}: the step across their borders is {quality.seam_ratio:.2f} times that nearby, "
-        f"and another grid of tiles changes grey values by at most {quality.tile_mismatch / 2:.1%}."
+        f"Tiles {'join' if joins else 'do not join'}, {direction.replace('_', ' ')}: "
+        f"seams {tiling.seam_ratio:.2f} (1: none){worst}, "
+        f"largest mismatch {tiling.mismatch * LEVELS:.1f} of 255 grey levels."
     )
+
+
+def _joins(tiling: Tiling) -> bool:
+    """Whether borders between tiles cannot be seen."""
+    return tiling.mismatch <= MISMATCH and tiling.seam_ratio <= SEAM * max(1.0, tiling.before)
 
 
 def _structure_findings(found: Structure) -> Iterator[Found]:
