@@ -98,6 +98,22 @@ def test_a_method_is_chosen_with_its_preset_and_its_cost_told_before(make_window
     assert (verb, config["method"], config["published"], config["crop_px"]) == ("train-translator", "cut", True, 256)
 
 
+def test_what_a_translator_costs_follows_all_settings_and_the_last_training(make_window, sample, matched, ended):
+    _, window = make_window(sample)
+    window.go("translate")
+    page = window.page("translate")
+    page.form.set(parts=1, batch_size=4)
+    at_once = page.cost.text()
+    page.form.set(parts=4)
+    assert "on two CPU cores" in at_once
+    assert page.cost.text() != at_once
+    ended("train-translator", TrainTranslatorConfig(steps=100, batch_size=2), started=1000.0, updated=1300.0)
+    page.form.set(parts=1, steps=200)
+    window.session.poll()
+    assert page.cost.text().startswith("≈ 20 min, ")
+    assert page.cost.text().endswith("(estimates, from the last time)")
+
+
 def test_a_trained_translator_tells_its_verdict_and_is_not_offered_if_it_failed(make_window, sample, matched, ended):
     run = ended("train-translator", TrainTranslatorConfig())
     write_quality(run.path, Quality(ways={}, verdict="failed", reasons=("Borders lie 3.0 px off.",)))

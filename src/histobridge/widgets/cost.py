@@ -3,9 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
+from histobridge.core.translate.cost import cost_in_words, in_words, memory_of, seconds_of
+from histobridge.core.translator_config import TrainTranslatorConfig
 from histobridge.widgets.session import Session
 
-SECONDS_PER_STEP = {"train-translator": 0.25, "train-segmenter": 0.15, "propose": 0.2, "finetune": 0.2}
+SECONDS_PER_STEP = {"train-segmenter": 0.15, "propose": 0.2, "finetune": 0.2}
 """Rough figures of a two-core CPU, for the first time."""
 
 
@@ -29,3 +33,20 @@ def estimate(session: Session, verb: str, steps: int) -> str:
     seconds = per_step * steps
     text = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
     return f"≈ {text} (estimate, {source})"
+
+
+def translator_estimate(session: Session, config: TrainTranslatorConfig) -> str:
+    """Say what training a translator costs: by the last one on this project, on the same kind of device, if any."""
+    for item in reversed(session.followed.values()):
+        state = item.state
+        if item.verb != "train-translator" or state.status != "finished" or not state.updated > state.started > 0:
+            continue
+        try:
+            known = TrainTranslatorConfig.model_validate(item.config)
+        except ValidationError:  # of another version
+            continue
+        if (known.device, known.processes) == (config.device, config.processes):
+            took = state.updated - state.started
+            seconds = took * seconds_of(config)[1] / seconds_of(known)[1]
+            return f"≈ {in_words(seconds)}, {memory_of(config):.1f} GB of memory (estimates, from the last time)"
+    return cost_in_words(config)

@@ -3,8 +3,7 @@
 from qtpy.QtWidgets import QButtonGroup, QRadioButton, QVBoxLayout, QWidget
 
 from histobridge.core.config import TrainTranslatorConfig
-from histobridge.core.translate.cost import cost_in_words
-from histobridge.widgets.cost import estimate
+from histobridge.widgets.cost import translator_estimate
 from histobridge.widgets.form import ConfigForm
 from histobridge.widgets.import_box import ImportBox
 from histobridge.widgets.method_box import OWN, MethodBox
@@ -62,12 +61,7 @@ class TranslatePage(Page):
         trains = quick or best
         self.start_button.setText("Train translator" if trains else "Use Instant and go on to Labels")
         config = self._config()
-        if config is None:
-            self.cost.say("")
-        elif best:
-            self.cost.say(cost_in_words(config))
-        else:
-            self.cost.say(estimate(self.session, "train-translator", config.steps))
+        self.cost.say("" if config is None else translator_estimate(self.session, config))
 
     def _config(self) -> TrainTranslatorConfig | None:
         """What is to be trained; none if nothing is, or something is wrong."""

@@ -1,6 +1,8 @@
 import re
 
-from histobridge.core.translate.cost import cost_in_words
+import pytest
+
+from histobridge.core.translate.cost import cost_in_words, memory_of, seconds_of
 from histobridge.core.translate.presets import PRESETS
 
 
@@ -30,3 +32,37 @@ def test_cost_grows_with_the_steps():
     config = PRESETS["cut"]["fast"]
     twice = config.model_copy(update={"steps": 2 * config.steps})
     assert minutes(cost_in_words(twice))[1] > 1.5 * minutes(cost_in_words(config))[1]
+
+
+def changed(**values):
+    return PRESETS["cyclegan"]["faithful"].model_copy(update={"batch_size": 8} | values)
+
+
+def test_the_batch_in_parts_takes_less_memory_and_a_little_longer():
+    configs = [changed(parts=parts) for parts in (1, 2, 4, 8)]
+    memory, times = [memory_of(config) for config in configs], [seconds_of(config) for config in configs]
+    assert memory == sorted(memory, reverse=True)
+    assert memory[3] < memory[0] / 4
+    assert times == sorted(times)
+    assert times[3][0] < 1.5 * times[0][0]
+    assert cost_in_words(changed(parts=16)) == cost_in_words(changed(parts=8))
+
+
+def test_networks_computed_twice_take_less_memory_and_a_third_longer():
+    once, twice = changed(), changed(recompute=True)
+    assert memory_of(twice) < 0.6 * memory_of(once)
+    assert [after / before for before, after in zip(seconds_of(once), seconds_of(twice), strict=True)] == [
+        pytest.approx(4 / 3)
+    ] * 2
+
+
+def test_more_processes_are_faster_on_as_many_gpus_alone_and_each_takes_less_memory():
+    one, two, four = (changed(processes=count) for count in (1, 2, 4))
+    times = [seconds_of(config) for config in (one, two, four)]
+    assert times[0][0] / 2 < times[1][0] < times[0][0] / 1.5
+    assert times[2][0] < times[1][0] / 1.5
+    assert times[0][1] == times[1][1] == times[2][1]
+    assert memory_of(one) > memory_of(two) > memory_of(four)
+    assert memory_of(changed(processes=2, parts=2)) == memory_of(four)
+    assert re.search(r"on 2 GPUs, .* GB of memory for each of 2 processes \(estimates\)$", cost_in_words(two))
+    assert "process" not in cost_in_words(one)
