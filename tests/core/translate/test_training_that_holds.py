@@ -14,6 +14,8 @@ from histobridge.core.job import finish
 from histobridge.core.translate import crew
 from histobridge.core.translate.adversaries import Adversaries
 from histobridge.core.translate.base import look_of
+from histobridge.core.translate.bridge_learning import BridgeLearner
+from histobridge.core.translate.bridge_settings import BridgeSettings
 from histobridge.core.translate.contrast_settings import ContrastSettings
 from histobridge.core.translate.crops import ImageCrops
 from histobridge.core.translate.cut import Contrast
@@ -93,6 +95,27 @@ def test_a_batch_in_parts_teaches_what_the_whole_batch_teaches(kind, parts):
 @pytest.mark.parametrize("kind", [Adversaries, Contrast])
 def test_networks_computed_twice_teach_the_same(kind):
     assert_same(learned(kind, recompute=True)[0], learned(kind)[0])
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_a_bridge_whose_networks_are_computed_twice_learns_the_same(steps):
+    labels = (batch(4, seed=2)[0][:, 0] > 0).to(torch.uint8)
+
+    def gradients(recompute):
+        bridge = BridgeSettings(steps=steps, patches=16, projection_width=8, segmenter_width=4)
+        config = BRIEF.model_copy(update={"method": "bridgecut", "bridge": bridge, "recompute": recompute, "steps": 1})
+        learner = BridgeLearner(config, CPU, (1,))
+        kept = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda saved: kept.append(saved) or saved, lambda saved: saved):
+            losses = learner.step(*batch(4), labels)
+        return gradients_of(learner.networks), losses, sum(saved.numel() for saved in kept)
+
+    found, losses, kept_less = gradients(True)
+    expected, same, kept = gradients(False)
+    assert losses == pytest.approx(same, rel=1e-5)
+    assert {"segmentation", "segmenter", "contrast"} <= set(losses)
+    assert_same(found, expected)
+    assert kept_less < kept / 2
 
 
 def test_a_training_short_of_memory_computes_its_batch_in_parts_and_says_so(pair, short_of_memory):

@@ -194,7 +194,7 @@ class BridgeLearner(Contest):
     def _misread(self, segmenter: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         """Cross-entropy and Dice of what a segmenter finds in images (N, 1, Y, X) against class values (N, Y, X)."""
         with self.autocast():
-            logits = segmenter(images)
+            logits = self.compute(segmenter, images)
         wanted = torch.full(labels.shape, IGNORE, dtype=torch.int64, device=labels.device)
         for channel, value in enumerate(self.channels):
             wanted[labels == value] = channel
