@@ -47,3 +47,18 @@ def small_project(sample_folder, tmp_path):
     from histobridge.core.project import Project
 
     return Project.open(shutil.copytree(sample_folder, tmp_path / "nerve"))
+
+
+@pytest.fixture
+def known_matching():
+    """Make a matching of which a person has said scale and polarity."""
+    from histobridge.core.matching import Matching
+
+    def make(source_look, target_look, **values):
+        looks = {"source_look": tuple(map(float, source_look)), "target_look": tuple(map(float, target_look))}
+        said = {"run": "", "segmenter": "", "scale_from": "number", "polarity_from": "user", "invert": True}
+        said |= {"source_working_um": 0.1, "target_working_um": 0.1, "object_diameter_px": 12, "images": ()}
+        sure = {"certainty": 1, "certain": True, "score": "enclosure", "polarity_score": {}, "polarity_by_image": {}}
+        return Matching(**looks, **said | sure | values)
+
+    return make

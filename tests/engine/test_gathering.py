@@ -8,7 +8,6 @@ from histobridge.core.errors import InputError
 from histobridge.core.files import write_json
 from histobridge.core.images.pyramid import write_pyramid
 from histobridge.core.manifest import ImageRecord
-from histobridge.core.matching import Matching
 from histobridge.core.perform import perform
 from histobridge.core.translate.base import look_of
 from histobridge.core.translate.learner import load_trained
@@ -21,7 +20,7 @@ CONFIG = TrainTranslatorConfig(
 
 
 @pytest.fixture
-def matched(project):
+def matched(project, known_matching):
     """A project of one noisy image in each domain, matched as they are."""
     random = np.random.default_rng(0)
     with project.editing():
@@ -37,25 +36,8 @@ def matched(project):
             write_json(folder / "record.json", record.model_dump(mode="json"))
         project.adopt(staged)
     run = project.create_run("match", MatchConfig())
-    look = tuple(np.linspace(-1, 1, 257))
-    matching = Matching(
-        run=run.id,
-        segmenter="",
-        source_working_um=0.1,
-        target_working_um=0.1,
-        object_diameter_px=12,
-        scale_from="number",
-        invert=False,
-        polarity_from="user",
-        polarity_score={},
-        score="enclosure",
-        polarity_by_image={},
-        certainty=1,
-        certain=True,
-        source_look=look,
-        target_look=look,
-        images=(),
-    )
+    look = np.linspace(-1, 1, 257)
+    matching = known_matching(look, look, run=run.id, invert=False)
     write_json(run.path / "matching.json", matching.model_dump(mode="json"))
     run.end(run.state(), "finished", "done")
     return project

@@ -12,7 +12,6 @@ from window_fakes import FakeEngine
 from histobridge.core.config import MatchConfig
 from histobridge.core.errors import InputError
 from histobridge.core.files import write_json
-from histobridge.core.matching import Matching
 from histobridge.core.perform import CancelledError, performing
 from histobridge.core.runs import RunState
 from histobridge.core.translate.resnet import build_resnet
@@ -51,19 +50,17 @@ def engine():
 
 
 @pytest.fixture
-def known(sample):
+def known(sample, known_matching):
     """A finished matching with the looks of the sample."""
     run = sample.create_run("match", MatchConfig())
-    looks = {}
+    looks = []
     for domain in ("source", "target"):
         image = sample.images(domain)[0]
         values = np.quantile(sample.pixels(image.id).read((slice(0, 96), slice(0, 96))), np.linspace(0, 1, 257))
-        looks[f"{domain}_look"] = tuple(float(value) for value in values / 127.5 - 1)
+        looks.append(values / 127.5 - 1)
     um = sample.images("source")[0].pixel_size_um
-    values = {"segmenter": "", "source_working_um": um, "target_working_um": um, "object_diameter_px": 20}
-    values |= {"scale_from": "number", "polarity_from": "user", "certainty": 1, "certain": True, "invert": True}
-    values |= {"polarity_score": {}, "polarity_by_image": {}, "score": "enclosure", "images": ()}
-    write_json(run.path / "matching.json", Matching(run=run.id, **values, **looks).model_dump(mode="json"))
+    matching = known_matching(*looks, run=run.id, source_working_um=um, target_working_um=um)
+    write_json(run.path / "matching.json", matching.model_dump(mode="json"))
     run.write_state(RunState(status="finished"))
 
 

@@ -191,7 +191,7 @@ def test_crops_that_do_not_fit_are_refused_with_what_fits():
 @pytest.mark.parametrize(("overlap", "direction"), [(0.0, THERE), (0.25, BACK), (0.5, THERE)])
 def test_a_window_depends_neither_on_tiles_nor_on_their_order(pair, learned, overlap, direction, monkeypatch):
     config = with_settings(tile_overlap=overlap, tile_px=16)
-    small = SynDiff(learned.makers, pair.instant, card_of(config, pair.instant, halo_of_tiles(config)))
+    small = SynDiff(learned.generators, pair.instant, card_of(config, pair.instant, halo_of_tiles(config)))
     assert small.halo % small.alignment == 0
     image = pair.tested[0][:30, :26]
     whole = translated(small, image, (slice(0, 30), slice(0, 26)), direction)

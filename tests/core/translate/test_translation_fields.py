@@ -6,7 +6,6 @@ from histobridge.core.files import write_json
 from histobridge.core.images.pyramid import write_pyramid
 from histobridge.core.labels import LabelStore
 from histobridge.core.manifest import ImageRecord
-from histobridge.core.matching import Matching
 from histobridge.core.project import Project
 from histobridge.core.translate.bridge_settings import BridgeSettings
 from histobridge.core.translate.crops import Labelled
@@ -43,25 +42,9 @@ def project(pair, tmp_path):
 
 
 @pytest.fixture
-def matching(pair):
-    return Matching(
-        run="",
-        segmenter="",
-        source_working_um=0.2,
-        target_working_um=0.2,
-        object_diameter_px=12,
-        scale_from="number",
-        invert=True,
-        polarity_from="user",
-        polarity_score={},
-        score="enclosure",
-        polarity_by_image={},
-        certainty=1,
-        certain=True,
-        source_look=tuple(map(float, pair.instant.source_look)),
-        target_look=tuple(map(float, pair.instant.target_look)),
-        images=(),
-    )
+def matching(pair, known_matching):
+    looks = pair.instant.source_look, pair.instant.target_look
+    return known_matching(*looks, source_working_um=0.2, target_working_um=0.2)
 
 
 def test_labels_come_at_the_working_scale_with_images_that_have_them(project, matching, pair):

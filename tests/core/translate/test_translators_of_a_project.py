@@ -9,7 +9,7 @@ from histobridge.core.errors import InputError, ProjectError
 from histobridge.core.files import write_json
 from histobridge.core.images.pyramid import write_pyramid
 from histobridge.core.manifest import ImageRecord
-from histobridge.core.matching import Matching, load_matching
+from histobridge.core.matching import load_matching
 from histobridge.core.perform import CancelledError, perform
 from histobridge.core.project import Project
 from histobridge.core.runs import RunState
@@ -45,26 +45,10 @@ def project(pair, tmp_path):
 
 
 @pytest.fixture
-def matching(project, pair):
+def matching(project, pair, known_matching):
     run = project.create_run("match", MatchConfig())
-    matching = Matching(
-        run=run.id,
-        segmenter="",
-        source_working_um=0.1,
-        target_working_um=0.125,
-        object_diameter_px=12,
-        scale_from="number",
-        invert=True,
-        polarity_from="user",
-        polarity_score={},
-        score="enclosure",
-        polarity_by_image={},
-        certainty=1,
-        certain=True,
-        source_look=tuple(map(float, pair.instant.source_look)),
-        target_look=tuple(map(float, pair.instant.target_look)),
-        images=(),
-    )
+    looks = pair.instant.source_look, pair.instant.target_look
+    matching = known_matching(*looks, run=run.id, target_working_um=0.125)
     write_json(run.path / "matching.json", matching.model_dump(mode="json"))
     run.write_state(RunState(status="finished"))
     return load_matching(project, run.id)
@@ -105,7 +89,7 @@ def test_the_best_checkpoint_is_kept_and_its_quality_told(project, matching, tra
         quality.history, key=lambda found: found[1]
     )
     assert set(quality.ways) == {"source_to_target", "target_to_source"}
-    assert quality.tile_mismatch < 1e-4
+    assert all(way.mismatch < 1e-4 for way in quality.tiling.values())
     assert quality.structure is None
 
 

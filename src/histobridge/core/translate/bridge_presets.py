@@ -2,32 +2,14 @@
 
 from histobridge.core.config import TrainTranslatorConfig
 from histobridge.core.translate.bridge_settings import BridgeSettings
+from histobridge.core.translate.gan_presets import FAST, PUBLISHED
 
 LARGE = BridgeSettings(steps=3, segmenter_width=32, patches=256, projection_width=256)
 
 BRIDGECUT: dict[str, TrainTranslatorConfig] = {
-    "faithful": TrainTranslatorConfig(
-        method="bridgecut",
-        steps=200_000,
-        crop_px=256,
-        channels=64,
-        blocks=9,
-        published=True,
-        learning_rate=2e-4,
-        checkpoint_every=2000,
-        bridge=LARGE,
-    ),
-    "fast": TrainTranslatorConfig(
-        method="bridgecut",
-        steps=20_000,
-        batch_size=4,
-        crop_px=128,
-        channels=32,
-        blocks=6,
-        learning_rate=4e-4,
-        half_precision=True,
-        checkpoint_every=500,
-        bridge=LARGE.model_copy(update={"steps": 2, "segmenter_width": 16}),
+    "faithful": PUBLISHED.model_copy(update={"method": "bridgecut", "bridge": LARGE}),
+    "fast": FAST.model_copy(
+        update={"method": "bridgecut", "bridge": LARGE.model_copy(update={"steps": 2, "segmenter_width": 16})}
     ),
     "cpu": TrainTranslatorConfig(method="bridgecut", steps=500, learning_rate=1e-3),
 }

@@ -90,7 +90,7 @@ class CycleGan:
             If a file is missing, damaged, of another version, or does not fit the other; names the file.
         """
         card = read_card(folder)
-        generators: dict[Direction, nn.Module] = {direction: cls.empty(card) for direction in BOTH_DIRECTIONS}
+        generators: dict[Direction, nn.Module] = {direction: cls.empty(card) for direction in card.ways}
         read_weights(folder, card, generators)
         where = choose_device(device)
         return cls({direction: net.to(where) for direction, net in generators.items()}, instant_of(card), card)

@@ -20,7 +20,7 @@ from histobridge.core.matching import load_matching
 from histobridge.core.project import Project
 from histobridge.core.runs import Run
 from histobridge.core.translate.base import BOTH_DIRECTIONS, Image, Look, Window, check_direction, translate_window
-from histobridge.core.translate.card import TranslatorCard, card_of, instant_of, read_card, read_weights
+from histobridge.core.translate.card import TranslatorCard, card_of
 from histobridge.core.translate.cyclegan import CycleGan
 from histobridge.core.translate.generators import generator_of, reach_of
 from histobridge.core.translate.import_config import ImportTranslatorConfig, Spread
@@ -101,14 +101,10 @@ class Imported(CycleGan):
             statistics = {name: _table(tiles, grid) for name, tiles in found.items()}
         return statistics
 
-    @classmethod
-    def load(cls, folder: Path, device: str = "auto") -> "Imported":
-        """Read what `save` wrote; see `CycleGan.load`."""
-        card = read_card(folder)
-        generators: dict[Direction, nn.Module] = {way: generator_of(card.config) for way in card.ways}
-        read_weights(folder, card, generators)
-        where = choose_device(device)
-        return cls({way: net.to(where) for way, net in generators.items()}, instant_of(card), card)
+    @staticmethod
+    def empty(card: TranslatorCard) -> nn.Module:
+        """Generator of the shape that a card tells, its weights to be read."""
+        return generator_of(card.config)
 
 
 @dataclass

@@ -65,7 +65,7 @@ def step_down(
             "a little slower, with the same result."
         )
     if not config.recompute:
-        return with_recompute(config), (
+        return config.model_copy(update={"recompute": True}), (
             "Memory ran out: networks are now computed twice instead of kept in memory, "
             "about a third slower, with the same result."
         )
@@ -115,12 +115,6 @@ def check_processes(config: TrainTranslatorConfig) -> None:
         )
 
 
-def with_recompute(config: TrainTranslatorConfig) -> TrainTranslatorConfig:
-    """Compute networks twice instead of keeping their insides, those of the diffusion layer by layer."""
-    layers = config.syndiff.model_copy(update={"recompute": True})
-    return config.model_copy(update={"recompute": True, "syndiff": layers})
-
-
 def changes(asked: TrainTranslatorConfig, now: TrainTranslatorConfig) -> dict[str, Any]:
     """What a training has changed of what was asked, as JSON values, for its checkpoint."""
     values, before = now.model_dump(mode="json"), asked.model_dump(mode="json")
@@ -129,8 +123,7 @@ def changes(asked: TrainTranslatorConfig, now: TrainTranslatorConfig) -> dict[st
 
 def changed(asked: TrainTranslatorConfig, changes: Mapping[str, Any]) -> TrainTranslatorConfig:
     """Apply what `changes` returned."""
-    config = asked.model_copy(update=dict(changes))
-    return with_recompute(config) if config.recompute else config
+    return asked.model_copy(update=dict(changes))
 
 
 def _smaller_crop(config: TrainTranslatorConfig) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
@@ -11,6 +11,9 @@ from histobridge.core.config import Direction, Domain, TrainTranslatorConfig
 from histobridge.core.translate.base import Image, Translator
 from histobridge.core.translate.card import TranslatorCard, read_card
 from histobridge.core.translate.instant import Instant
+
+if TYPE_CHECKING:
+    from histobridge.core.translate.cyclegan import CycleGan
 
 
 class TrainedTranslator(Translator, Protocol):
@@ -87,20 +90,23 @@ def load_trained(folder: Path, device: str = "auto") -> TrainedTranslator:
     ProjectError
         If a file is missing, damaged, of another version, or does not fit the other; names the file.
     """
-    card = read_card(folder)
-    method = card.method
+    return _kind_of(read_card(folder)).load(folder, device)
+
+
+def _kind_of(card: TranslatorCard) -> "type[CycleGan]":
+    """Class of the translators that a card describes."""
     if card.spread != "fixed":
         from histobridge.core.translate.imported import Imported
 
-        return Imported.load(folder, device)
-    if method == "syndiff":
+        return Imported
+    if card.method == "syndiff":
         from histobridge.core.translate.syndiff import SynDiff
 
-        return SynDiff.load(folder, device)
-    if method == "bridgecut":
+        return SynDiff
+    if card.method == "bridgecut":
         from histobridge.core.translate.bridgecut import BridgeCut
 
-        return BridgeCut.load(folder, device)
+        return BridgeCut
     from histobridge.core.translate.cyclegan import CycleGan
 
-    return CycleGan.load(folder, device)
+    return CycleGan

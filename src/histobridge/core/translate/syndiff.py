@@ -1,17 +1,16 @@
 """A trained pair of diffusive generators as a translator whose tiles join."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from histobridge.core.config import Direction, TrainTranslatorConfig
-from histobridge.core.device import choose_device
-from histobridge.core.translate.base import BOTH_DIRECTIONS, Image, Look, check_direction
-from histobridge.core.translate.card import TranslatorCard, instant_of, read_card, read_weights, write_translator
+from histobridge.core.translate.base import Image
+from histobridge.core.translate.card import TranslatorCard
+from histobridge.core.translate.cyclegan import CycleGan
 from histobridge.core.translate.diffusion import sample, vp_schedule
 from histobridge.core.translate.group_norm import set_mode
 from histobridge.core.translate.instant import Instant
@@ -19,13 +18,13 @@ from histobridge.core.translate.ncsnpp import NcsnPlusPlus
 from histobridge.core.translate.noise_field import NoiseField
 
 
-class SynDiff:
+class SynDiff(CycleGan):
     """Instant translation refined by four steps of diffusion a direction.
 
-    Like `CycleGan` it lives in the space of target looks. The plane is covered by tiles of one size on one grid, which
-    fade into each other, whatever window is asked for; noise belongs to places. So a window equals the same region of
-    the whole translated image to the bit on a CPU, although the network has no bounded reach: it attends, and its tiles
-    have borders.
+    Like `CycleGan`, whose files it shares, it lives in the space of target looks. The plane is covered by tiles of one
+    size on one grid, which fade into each other, whatever window is asked for; noise belongs to places. So a window
+    equals the same region of the whole translated image to the bit on a CPU, although the network has no bounded reach:
+    it attends, and its tiles have borders.
 
     Parameters
     ----------
@@ -37,37 +36,20 @@ class SynDiff:
         Of the noise; none: the seed of the training.
     """
 
-    directions = BOTH_DIRECTIONS
-
     def __init__(
         self,
-        makers: Mapping[Direction, NcsnPlusPlus],
+        makers: Mapping[Direction, nn.Module],
         instant: Instant,
         card: TranslatorCard,
         seed: int | None = None,
     ):
-        self.makers = {direction: net.eval() for direction, net in makers.items()}
-        self.instant = instant
-        self.card = card
+        super().__init__(makers, instant, card)
         self.noise = NoiseField(card.config.seed if seed is None else seed)
         self.tile, self.alignment = tiling(card.config)
-        self.halo = card.halo
-
-    @property
-    def name(self) -> str:
-        """The run that trained it, or the method."""
-        return self.card.run or self.card.method
 
     def with_seed(self, seed: int) -> "SynDiff":
         """Return the same translator with other noise: another of the images that it holds possible."""
-        return SynDiff(self.makers, self.instant, self.card, seed)
-
-    def translate(self, image: Image, direction: Direction, look: Look, origin: tuple[int, int] = (0, 0)) -> Image:
-        """Translate one crop; see `Translator.translate`."""
-        check_direction(self, direction)
-        if direction == "source_to_target":
-            return self.generate(self.instant.translate(image, direction, look), direction, origin)
-        return self.instant.translate(self.generate(image, direction, origin), direction, look)
+        return SynDiff(self.generators, self.instant, self.card, seed)
 
     def generate(self, image: Image, direction: Direction, origin: tuple[int, int] = (0, 0)) -> Image:
         """Apply one generator to (Y, X) with target looks, tile by tile.
@@ -90,7 +72,8 @@ class SynDiff:
     @torch.no_grad()
     def _tile(self, source: Image, direction: Direction, origin: tuple[int, int]) -> Image:
         """Translate one tile whose first pixel is at `origin`."""
-        net = self.makers[direction]
+        net = self.generators[direction]
+        assert isinstance(net, NcsnPlusPlus)
         settings, device = net.settings, net.open.weight.device
         x = sample(
             net,
@@ -102,34 +85,12 @@ class SynDiff:
         tile: Image = x[0, 0].clamp(-1, 1).cpu().numpy()
         return tile
 
-    def save(self, folder: Path) -> None:
-        """Write ``translator.safetensors`` and, last, ``translator.json`` into `folder`."""
-        self.card = write_translator(folder, self.makers, self.card)
-
-    @classmethod
-    def load(cls, folder: Path, device: str = "auto") -> "SynDiff":
-        """Read what `save` wrote; see `CycleGan.load`.
-
-        Parameters
-        ----------
-        folder : Path
-            Of the run that trained it.
-        device : {"auto", "cpu", "cuda"}
-
-        Raises
-        ------
-        ProjectError
-            If a file is missing, damaged, of another version, or does not fit the other; names the file.
-        """
-        card = read_card(folder)
-        makers: dict[Direction, NcsnPlusPlus] = {
-            direction: NcsnPlusPlus(card.config.syndiff) for direction in BOTH_DIRECTIONS
-        }
-        read_weights(folder, card, makers)
-        for net in makers.values():
-            set_mode(net, "fixed" if card.config.syndiff.fixed_statistics else "live")
-            net.to(choose_device(device))
-        return cls(makers, instant_of(card), card)
+    @staticmethod
+    def empty(card: TranslatorCard) -> nn.Module:
+        """Generator of the shape that a card tells, its weights to be read."""
+        net = NcsnPlusPlus(card.config.syndiff)
+        set_mode(net, "fixed" if card.config.syndiff.fixed_statistics else "live")
+        return net
 
 
 def tiling(config: TrainTranslatorConfig) -> tuple[int, int]:

@@ -83,6 +83,8 @@ class SynDiffLearner(Contest):
     """
 
     def __init__(self, config: TrainTranslatorConfig, device: torch.device):
+        if config.recompute:
+            config = config.model_copy(update={"syndiff": config.syndiff.model_copy(update={"recompute": True})})
         self.settings = config.syndiff
         coarsest = 2 ** max(len(self.settings.multipliers) - 1, self.settings.judge_halvings)
         if config.crop_px % coarsest:
