@@ -83,8 +83,7 @@ class Canvas:
         )
         self._viewer.layers.move(self._viewer.layers.index(self.image), 0)
         self._shown = (key, pixel_size_um)
-        bar = self._viewer.canvas.overlays.scale_bar
-        bar.visible = True
+        self._viewer.canvas.overlays.scale_bar.visible = True
 
     def shows(self, key: object, pixel_size_um: float | None) -> bool:
         """Whether the image of this key is on the canvas, at this pixel size."""
@@ -120,17 +119,16 @@ class Canvas:
             layer.brush_size = 10
             self.labels = layer
         else:
-            mode = layer.mode
-            layer.editable = False  # napari forgets its undo history here; else Ctrl+Z paints this tile into the next
+            _forget_strokes(layer)
             if layer.data.shape == classes.shape:
                 layer.data[...] = classes
             else:
                 layer.data = np.array(classes)
-            layer.editable = True
-            layer.mode = mode
             place_layer(layer, **place)
-        layer.editable = editable
-        self._viewer.layers.selection.active = layer
+        if layer.editable != editable:
+            layer.editable = editable
+        if self._viewer.layers.selection.active is not layer:
+            self._viewer.layers.selection.active = layer
         return fresh
 
     @property
@@ -154,11 +152,8 @@ class Canvas:
         layer = self.labels
         if layer is None:
             return
-        mode = layer.mode
         layer.data[...] = classes
-        layer.editable = False
-        layer.editable = True
-        layer.mode = mode
+        _forget_strokes(layer)
         layer.refresh()
 
     def color_labels(self, classes: Sequence[ClassSpec]) -> None:
@@ -293,3 +288,13 @@ class Canvas:
 
     def _alive(self, layer: "Layer | None") -> bool:
         return layer is not None and any(layer is known for known in self._viewer.layers)
+
+
+def _forget_strokes(layer: "Labels") -> None:
+    """Let napari forget its undo history, else Ctrl+Z paints this tile into the next; nothing else changes."""
+    mode, editable = layer.mode, layer.editable
+    with layer.events.blocker_all():  # all is as before in the end, so that nobody needs to hear of it
+        layer.editable = False
+        layer.editable = True
+        layer.mode = mode
+        layer.editable = editable

@@ -66,6 +66,7 @@ class Overlays:
         self._outline: Labels | None = None
         self._preview: Labels | None = None
         self._marks: Points | None = None
+        self._blank = False
 
     @property
     def layers(self) -> "list[Layer]":
@@ -122,14 +123,17 @@ class Overlays:
     def mark(self, labels: "Labels", places: Sequence[tuple[int, int]], words: Sequence[str]) -> None:
         """Ring places of the tile, (y, x) in pixels, that should be looked at; none takes the marks away."""
         if not places:
-            self.end_marks()
+            self.blank_marks()
             return
         at, features = np.asarray(places, float), {"why": list(words)}
         if self._marks is not None and self._alive(self._marks) and np.array_equal(self._marks.scale, labels.scale):
             self._marks.data, self._marks.features = at, features
             self._marks.translate = labels.translate
+            if self._blank:
+                self._marks.visible, self._blank = True, False
             return
         self.end_marks()
+        self._blank = False
         place = {name: getattr(labels, name) for name in ("scale", "translate", "units")}
         self._marks = self._viewer.add_points(
             at,
@@ -143,6 +147,11 @@ class Overlays:
         )
         self._marks.editable = False
         self._viewer.layers.selection.active = labels
+
+    def blank_marks(self) -> None:
+        """Show none for now: taking a layer away and making it again costs half a second, hiding it nothing."""
+        if self._marks is not None and self._alive(self._marks) and self._marks.visible:
+            self._marks.visible, self._blank = False, True
 
     def end_marks(self) -> None:
         """Take the marks away."""

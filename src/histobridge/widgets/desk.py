@@ -74,8 +74,11 @@ class Desk:
         """Whether the open tile can be changed."""
         return self.edit is not None and self.edit.store.writable
 
-    def put(self, project: Project, place: Place) -> bool:
-        """Open a tile, merged with the newest proposal; returns whether the labels layer was made anew."""
+    def put(self, project: Project, place: Place, *, around: bool = True) -> bool:
+        """Open a tile, merged with the newest proposal; returns whether the labels layer was made anew.
+
+        Without `around`, what lies around a tile is left to `show_around`, so that the tile is there sooner.
+        """
         self.commit()
         record = project.image(place.image)
         if self._store is None or self._project is not project or _other_labels(self.place, place):
@@ -91,7 +94,7 @@ class Desk:
         self.edit = self._opened(place.tile)
         self._project, self.place = project, place
         show_on_canvas(project, place.image, self._canvas)
-        return self._lay(zoom=True)
+        return self._lay(zoom=True, around=around or bool(place.check))
 
     def _opened(self, tile: Tile) -> TileEdit:
         """Open a window, of the grid or not, with its part of the proposal."""
@@ -99,7 +102,7 @@ class Desk:
         proposal = None if self._proposed is None else np.asarray(self._proposed[tile.window])
         return TileEdit(self._store, tile, proposal, self._proposed_by[0])
 
-    def _lay(self, *, zoom: bool) -> bool:
+    def _lay(self, *, zoom: bool, around: bool = True) -> bool:
         """Show the open window and what lies around it; returns whether the labels layer was made anew."""
         assert self._project is not None
         assert self.edit is not None
@@ -109,13 +112,14 @@ class Desk:
         origin = (tile.window[0].start, tile.window[1].start)
         fresh = self._canvas.show_labels(self._shown(), origin, size_um, self.edit.store.writable)
         self._canvas.color_labels(self._project.classes)
-        self._show_around()
+        if around:
+            self.show_around()
         self._canvas.look_at(origin, tile.shape, size_um, zoom=zoom)
         return fresh
 
-    def _show_around(self) -> None:
+    def show_around(self) -> None:
         """Outline what lies around the open window; a blind check is done without it."""
-        if self.edit is None or self.place is None or self._canvas.labels is None:
+        if not self.lies_open or self.edit is None or self.place is None or self._canvas.labels is None:
             return
         window = self.edit.tile.window
         found = None if self.place.check else surroundings(self.edit.store, self._proposed, window)
@@ -227,7 +231,7 @@ class Desk:
         self._canvas.replace_labels(self._shown())
         changed = self.edit.store.journal.entries[-1].window
         if intersection(changed, self.edit.tile.window) != changed:
-            self._show_around()
+            self.show_around()
 
     def accept(self) -> None:
         """Mark the tile as right."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QFontMetrics
 from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
@@ -32,6 +32,8 @@ TEXTS = {
 }
 Wanted = tuple[str, Place | None, str]
 """Overlay, place and kind of blind check."""
+DRAWN_MS = 20
+"""After a tile was opened; of several in a row only the last is completed."""
 OUTLINES = ("dark outline", "outline only", "no outline")
 
 
@@ -78,6 +80,9 @@ class OverlayBar(QWidget):
         layout.addWidget(row(*self.buttons.values(), stretch=False))
         layout.addWidget(self.says)
         canvas.flip.watchers.append(self._flipped)
+        self._complete_soon = QTimer(self)
+        self._complete_soon.setSingleShot(True)
+        self._complete_soon.timeout.connect(self.complete)
 
     def presses(self) -> dict[str, Callable[[], object]]:
         """What the keys of the overlays do."""
@@ -172,7 +177,17 @@ class OverlayBar(QWidget):
             self.says.say(seen)
         self.draw_outline()
 
-    # -- outline ---------------------------------------------------------------------------------------------------
+    # -- outline and surroundings ----------------------------------------------------------------------------------
+
+    def complete_soon(self) -> None:
+        """Add outline and surroundings when the tile has been drawn, which is what one waits for."""
+        self._complete_soon.start(DRAWN_MS)
+
+    def complete(self) -> None:
+        """Add the outline of the tile and what lies around it."""
+        self._complete_soon.stop()
+        self._desk.show_around()
+        self.draw_outline()
 
     def next_outline(self) -> None:
         """Dark outline around filled labels, coloured outlines only, filled labels only."""

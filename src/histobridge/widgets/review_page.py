@@ -177,8 +177,9 @@ class ReviewPage(Page):
         project = self.session.project
         if project is None:
             return
+        before = self.desk.place if self.desk.lies_open else None
         try:
-            fresh = self.desk.put(project, place)
+            fresh = self.desk.put(project, place, around=False)
         except (HistoBridgeError, OSError, ValueError) as error:
             self.trouble.say(words(error))
             return
@@ -192,13 +193,15 @@ class ReviewPage(Page):
         self.contrast.follow(place.image)
         self._describe()
         self.session.tile_opened.emit(place)
+        if before is not None and before.image != place.image:
+            self.overlays.complete()
 
     def _laid(self, place: Place | None) -> None:
         """Another tile lies on the canvas, or the window of this one was moved."""
         self.tools.leave()
         self.overlays.refresh()
         if place is not None:
-            self.overlays.draw_outline()
+            self.overlays.complete_soon()
             self.rules.refresh()
 
     def step(self, by: int) -> None:

@@ -82,9 +82,11 @@ class RuleWatch(QWidget):
             self.on.setChecked(self._session.remembered.place(project.path).get("check_rules", True))
         if not (nested and self.on.isChecked()):
             self._forget()
+            self._canvas.overlays.end_marks()
         else:
             if self._checked is not None and self._checked[0] != place:
                 self._forget()
+                self._canvas.overlays.blank_marks()
             self._soon.start(SETTLED_MS)
 
     def check(self) -> None:
@@ -124,7 +126,7 @@ class RuleWatch(QWidget):
 
     def _mark(self) -> None:
         labels = self._canvas.labels
-        if labels is not None:
+        if labels is not None and self._canvas.has_labels:
             self._canvas.overlays.mark(labels, [each.at for each in self.found], [each.words for each in self.found])
 
     def _say(self) -> None:
@@ -137,7 +139,6 @@ class RuleWatch(QWidget):
         self._checked, self.found = None, ()
         self._asked, self._busy = self._asked + 1, False
         self._soon.stop()
-        self._canvas.overlays.end_marks()
         self.says.say("")
         self.go_button.setEnabled(False)
 

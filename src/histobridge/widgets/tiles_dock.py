@@ -119,10 +119,8 @@ class TilesDock(QWidget):
         for column, name in enumerate(("Queue", *COLUMNS), -1):
             self.order.addItem(f"by {name.lower()}", column)
         self.order.setToolTip("Sort the tiles; the same once more turns the order round")
-        self.order.activated.connect(lambda _: self._sort(self.order.currentData()))
-        self.table.horizontalHeader().sortIndicatorChanged.connect(
-            lambda column, _: self.order.setCurrentIndex(self.order.findData(column))
-        )
+        self.order.activated.connect(self._sort)
+        self.table.horizontalHeader().sortIndicatorChanged.connect(self._sorted)
         self.text = QLineEdit()
         self.text.setPlaceholderText("Image, tile or reason")
         self.text.setClearButtonEnabled(True)
@@ -171,15 +169,19 @@ class TilesDock(QWidget):
         self.table.mark(self._worklist.key)
         self._tell()
 
-    def _sort(self, column: int) -> None:
-        """Sort by a column, also by one that has no header; the same once more turns the order round."""
-        header = self.table.horizontalHeader()
+    def _sort(self) -> None:
+        """Sort by what was chosen, also if it has no header; the same once more turns the order round."""
+        column, header = self.order.currentData(), self.table.horizontalHeader()
         up, down = Qt.SortOrder.AscendingOrder, Qt.SortOrder.DescendingOrder
         order = down if column in LARGEST_FIRST else up
         if column == header.sortIndicatorSection() >= 0:
             order = down if header.sortIndicatorOrder() == up else up
         self.table.sortByColumn(column, order)
         self.table.mark(self._worklist.key)
+
+    def _sorted(self, column: int) -> None:
+        """Show by what the table is sorted now."""
+        self.order.setCurrentIndex(self.order.findData(column))
 
     def _tell(self) -> None:
         """Say how many tiles stand how, or why there are none."""
