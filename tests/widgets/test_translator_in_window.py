@@ -170,6 +170,7 @@ def test_what_cannot_be_imported_is_told_where_it_was_typed_in(page, session, en
         box.form.set(source_to_target=tmp_path / name)
         box.import_button.click()
         assert told in _shown(box.form)
+        assert f"found '{tmp_path / name}'" in _shown(box.form)
     assert engine.submitted == []
 
 

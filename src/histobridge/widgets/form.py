@@ -1,5 +1,6 @@
 """Config -> form: names, defaults, bounds and tooltips come from the config alone."""
 
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -28,7 +29,8 @@ def label_of(name: str) -> str:
 def sentence_of(problem: Any) -> str:
     """Say what is wrong with one field, in words."""
     context = problem.get("ctx", {})
-    found = f"; found {problem['input']!r}" if not isinstance(problem["input"], dict) else ""
+    given = str(problem["input"]) if isinstance(problem["input"], Path) else problem["input"]
+    found = f"; found {given!r}" if not isinstance(given, dict) else ""
     by_kind = {
         "float_parsing": "expected a number, such as 0.5 or 1e-4",
         "float_type": "expected a number, such as 0.5 or 1e-4",

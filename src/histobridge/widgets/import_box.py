@@ -12,8 +12,8 @@ from histobridge.widgets.translator_verdict import TranslatorVerdict
 
 FORMAT = "Safetensors files of CycleGAN or CUT generators as published, for one grey channel, at the matched scale."
 FILES = {
-    "source_to_target": "Generator from source to target (for tutorship)",
-    "target_to_source": "Generator from target to source (for adaptation)",
+    "source_to_target": "Source → target (for tutorship)",
+    "target_to_source": "Target → source (for adaptation)",
 }
 NO_FILE = "No file is chosen. Choose the file of one generator, or of both."
 
@@ -36,6 +36,7 @@ class ImportBox(Fold):
         self.verdict = TranslatorVerdict(use)
         inside = QWidget()
         layout = QVBoxLayout(inside)
+        layout.setContentsMargins(0, 0, 0, 0)
         for widget in (Note(FORMAT), self.form, self.trouble, row(self.import_button), self.told, self.verdict):
             layout.addWidget(widget)
         super().__init__("Import a trained generator…", inside)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from histobridge.core.errors import ProjectError
-from histobridge.core.translate.quality.report import read_quality
+from histobridge.core.translate.quality.report import Quality, read_quality
 from histobridge.core.translate.quality.verdict import tiling_words
 from histobridge.widgets.page import ERROR_STYLE, Note, button, row
 from histobridge.widgets.session import Followed
@@ -42,8 +42,13 @@ class TranslatorVerdict(QWidget):
         self._run_id = item.run.id
         self.trouble.say(trouble)
         self.words.say(quality.words() if quality is not None else "")
-        self.tiling.say(tiling_words(quality) if quality is not None else "")
+        self.tiling.say(_not_said_yet(quality) if quality is not None else "")
         self.use_button.setVisible(done and (quality is None or quality.verdict != "failed"))
 
     def _propose(self) -> None:
         self._use(self._run_id)
+
+
+def _not_said_yet(quality: Quality) -> str:
+    """How tiles join, but for what is a reason of the verdict already."""
+    return "\n".join(line for line in tiling_words(quality).splitlines() if line not in quality.reasons)

@@ -178,7 +178,10 @@ def read_generator(path: Path) -> tuple[nn.Sequential, TrainTranslatorConfig]:
     InputError
         If the file cannot be read or is of another network.
     """
-    expected = "expected a safetensors file of a residual generator with one grey channel and instance norms"
+    expected = (
+        "expected a safetensors file of a residual generator with one grey channel and instance norms; "
+        "save its weights with safetensors.torch.save_file where it was trained"
+    )
     try:
         found = load_file(path)
     except (OSError, SafetensorError) as error:
