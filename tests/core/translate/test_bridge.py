@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from histobridge.core.translate.bridge import between, bridge_times, walk
-from histobridge.core.translate.bridge_networks import StepConvolution
+from histobridge.core.translate.bridge_networks import StepConvolution, StepRectified
 
 
 def test_a_bridge_goes_half_the_way_first_and_ends_at_one():
@@ -39,7 +39,7 @@ def test_a_walk_of_no_steps_stays_and_draws_nothing():
 
 def test_a_demodulated_convolution_keeps_the_variance_whatever_its_weights_are():
     random = torch.Generator().manual_seed(0)
-    layer = StepConvolution(16, 64, 3)
+    layer = StepRectified(16, 64, 3)
     # Independent inputs after a ReLU whose squares have mean one half.
     x = torch.randn(1, 16, 64, 64, generator=random).relu()
     powers = []

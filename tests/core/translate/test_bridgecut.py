@@ -67,13 +67,6 @@ def test_translations_are_held_to_the_labels_by_the_mean_segmenter(crops, sees_f
         assert any(not torch.equal(values[key], after[key]) for key in values), name
 
 
-def test_a_new_generator_changes_nothing(pair):
-    learner = BridgeLearner(config_with(steps=1), CPU)
-    image = pair.tested[0]
-    made = learner.translator(pair.instant).translate(image, "source_to_target", look_of(image))
-    assert np.array_equal(made, pair.instant.translate(image, "source_to_target", look_of(image)).clip(-1, 1))
-
-
 @pytest.mark.parametrize("steps", [1, 3])
 @pytest.mark.parametrize("demodulated", [True, False])
 def test_tiles_equal_the_whole_and_files_the_translator(pair, steps, demodulated, tmp_path):
@@ -92,8 +85,9 @@ def test_tiles_equal_the_whole_and_files_the_translator(pair, steps, demodulated
 
 
 def test_segmenter_and_patches_are_learned(crops):
-    """Held so tightly that translations hardly move, what is learned about them gets better and better."""
-    config = config_with(similarity=4.0, transport=1.0).model_copy(update={"steps": 60, "learning_rate": 3e-3})
+    config = config_with(segmenter_sees_fakes=False, segmenter_width=8).model_copy(
+        update={"steps": 60, "learning_rate": 1e-3}
+    )
     learner = BridgeLearner(config, CPU, (0, 1, 2))
     losses = [learner.step(*crops) for _ in range(24)]
     for name in ("segmenter", "contrast"):

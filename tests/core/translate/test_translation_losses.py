@@ -27,6 +27,15 @@ def test_average_is_the_plain_mean_at_first_and_forgets_slowly_later():
     assert average_weight(10_000, 0.999) == 0.999
 
 
+def test_a_recent_average_counts_later_values_as_a_power_of_their_number():
+    mean, values = 123.0, [2.0, 4.0, 6.0]
+    for step, value in enumerate(values):
+        weight = average_weight(step, 0.999, recency=1.0)
+        mean = weight * mean + (1 - weight) * value
+    assert mean == pytest.approx((1 * 2 + 2 * 4 + 3 * 6) / 6)
+    assert average_weight(10_000, 0.999, recency=3.0) == 0.999
+
+
 def image(value: float) -> torch.Tensor:
     return torch.full((1, 1, 4, 4), value)
 

@@ -66,6 +66,8 @@ class BridgeLearner(Contest):
     Segmenter: Zeng et al. (contrastive translation learning) and SECGAN (Januszewski and Jain 2019) train one along.
     """
 
+    recency = 3.0
+
     def __init__(self, config: TrainTranslatorConfig, device: torch.device, values: Sequence[int] = ()):
         self.settings = config.bridge
         self.times = bridge_times(self.settings.steps)

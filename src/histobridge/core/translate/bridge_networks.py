@@ -8,12 +8,14 @@ from histobridge.core.config import TrainTranslatorConfig
 from histobridge.core.translate.group_norm import StepGroupNorm
 
 TINY = 1e-8
+SPREAD = 0.02
+"""Of the weights at first, as in CUT: what convolutions do does not depend on it, but how fast they turn does."""
 STEADY = 2**-0.5
 """What keeps the variance of a sum of two that have variance one."""
 
 
 class StepConvolution(nn.Module):
-    """Reflect-padded convolution and ReLU, with a gain of each input channel and a bias for each step of a bridge.
+    """Reflect-padded convolution, with a gain of each input channel and a bias for each step of a bridge.
 
     Parameters
     ----------
@@ -38,7 +40,7 @@ class StepConvolution(nn.Module):
     ):
         super().__init__()
         self.stride = stride
-        self.weight = nn.Parameter(torch.randn(channels_out, channels_in, size, size) / (channels_in * size**2) ** 0.5)
+        self.weight = nn.Parameter(SPREAD * torch.randn(channels_out, channels_in, size, size))
         self.gain = nn.Parameter(torch.ones(steps, channels_in))
         self.bias = nn.Parameter(torch.zeros(steps, channels_out))
         self.norm = None if demodulated else StepGroupNorm(channels_out, steps, groups=channels_out)
@@ -52,7 +54,16 @@ class StepConvolution(nn.Module):
         x = functional.conv2d(x, weight, stride=self.stride)
         if self.norm is not None:
             x = self.norm(x, torch.full((len(x),), step, device=x.device))
-        return functional.relu(x + self.bias[step][:, None, None].to(x))
+        found: Tensor = x + self.bias[step][:, None, None].to(x)
+        return found
+
+
+class StepRectified(StepConvolution):
+    """The same and a ReLU."""
+
+    def forward(self, x: Tensor, step: int = 0) -> Tensor:
+        """Map (N, C, Y, X) at a step to (N, C', Y / stride, X / stride), all 0 or more."""
+        return functional.relu(super().forward(x, step))
 
 
 class StepResidual(nn.Module):
@@ -60,9 +71,8 @@ class StepResidual(nn.Module):
 
     def __init__(self, channels: int, steps: int, demodulated: bool):
         super().__init__()
-        self.first, self.second = (
-            StepConvolution(channels, channels, 3, steps=steps, demodulated=demodulated) for _ in range(2)
-        )
+        self.first = StepRectified(channels, channels, 3, steps=steps, demodulated=demodulated)
+        self.second = StepConvolution(channels, channels, 3, steps=steps, demodulated=demodulated)
 
     def forward(self, x: Tensor, step: int = 0) -> Tensor:
         """Add what the convolutions find, (N, C, Y, X)."""
@@ -71,7 +81,7 @@ class StepResidual(nn.Module):
 
 
 class BridgeGenerator(nn.Module):
-    """Predict the end of a bridge from any of its states: the state and what is to change of it, at first nothing.
+    """Predict the end of a bridge from any of its states, anew: nothing of the state goes around the network.
 
     Parameters
     ----------
@@ -88,21 +98,21 @@ class BridgeGenerator(nn.Module):
         super().__init__()
         width, steps, demodulated = config.channels, config.bridge.steps, config.bridge.demodulated
         shapes = ((1, width, 7, 1), (width, 2 * width, 3, 2), (2 * width, 4 * width, 3, 2))
-        layers = [StepConvolution(*shape, steps=steps, demodulated=demodulated) for shape in shapes]
+        layers = [StepRectified(*shape, steps=steps, demodulated=demodulated) for shape in shapes]
         blocks = [StepResidual(4 * width, steps, demodulated) for _ in range(config.blocks)]
         self.inward = nn.ModuleList([*layers, *blocks])
         self.outward = nn.ModuleList(
-            StepConvolution(count, count // 2, 3, steps=steps, demodulated=demodulated)
+            StepRectified(count, count // 2, 3, steps=steps, demodulated=demodulated)
             for count in (4 * width, 2 * width)
         )
-        self.change = nn.Conv2d(width, 1, 7, padding=3, padding_mode="reflect")
-        for weight in self.change.parameters():
-            nn.init.zeros_(weight)
+        self.grey = nn.Conv2d(width, 1, 7, padding=3, padding_mode="reflect")
+        nn.init.normal_(self.grey.weight, 0.0, SPREAD)
+        nn.init.zeros_(self.grey.bias)  # type: ignore[arg-type]
         self.taps = tuple(sorted({0, 1, 2, 3, 3 + config.blocks // 2}))
         self.tap_channels = tuple(min(2**tap, 4) * width for tap in self.taps)
 
     def forward(self, x: Tensor, step: int = 0) -> Tensor:
-        """Map (N, 1, Y, X) in [-1, 1] to the same shape and about the same range; Y and X multiples of 4."""
+        """Map (N, 1, Y, X) in [-1, 1] to the same shape and range; Y and X multiples of 4."""
         return self.with_features(x, step)[0]
 
     def with_features(self, x: Tensor, step: int = 0) -> tuple[Tensor, list[Tensor]]:
@@ -111,7 +121,7 @@ class BridgeGenerator(nn.Module):
         inside = features[-1]
         for layer in self.outward:
             inside = layer(functional.interpolate(inside, scale_factor=2.0, mode="nearest"), step)
-        end: Tensor = x + self.change(inside)
+        end = torch.tanh(self.grey(inside))
         return end, [features[tap] for tap in self.taps]
 
     def features(self, x: Tensor, step: int = 0) -> list[Tensor]:
@@ -140,12 +150,12 @@ class SmallSegmenter(nn.Module):
 
     def __init__(self, width: int, classes: int):
         super().__init__()
-        self.open = StepConvolution(1, width, 5)
-        self.halve = StepConvolution(width, 2 * width, 3, 2)
-        self.quarter = StepConvolution(2 * width, 4 * width, 3, 2)
+        self.open = StepRectified(1, width, 5)
+        self.halve = StepRectified(width, 2 * width, 3, 2)
+        self.quarter = StepRectified(2 * width, 4 * width, 3, 2)
         self.block = StepResidual(4 * width, 1, True)
-        self.to_half = StepConvolution(4 * width, 2 * width, 3)
-        self.to_whole = StepConvolution(2 * width, width, 3)
+        self.to_half = StepRectified(4 * width, 2 * width, 3)
+        self.to_whole = StepRectified(2 * width, width, 3)
         self.logits = nn.Conv2d(width, classes, 1)
 
     def forward(self, x: Tensor) -> Tensor:

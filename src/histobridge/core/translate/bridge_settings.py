@@ -30,8 +30,7 @@ class BridgeSettings(Config):
     """Weight of the self-similarity: what looks alike stays alike, whether dark or bright."""
 
     contrast: NonNegativeFloat = 0.1
-    """Weight of the contrast between patches, as in CUT, but less: a generator that starts by changing nothing
-    would stay there."""
+    """Weight of the contrast between patches, as in CUT, but less: other parts hold the image too."""
 
     patches: PositiveInt = 128
     """Patches of an image that are told apart, in each layer."""
@@ -42,5 +41,6 @@ class BridgeSettings(Config):
     temperature: PositiveFloat = 0.07
     """How clearly a patch must be closer to its own translation than to that of others."""
 
-    demodulated: bool = True
-    """Scale weights instead of images: no statistics at all; off: instance norms, fixed after training."""
+    demodulated: bool = False
+    """Scale weights instead of images: no statistics at all, but harder to train; off: instance norms, fixed after
+    training."""

@@ -34,6 +34,9 @@ class GuardedTraining:
         Steps taken or skipped.
     """
 
+    recency = 0.0
+    """How much more than earlier weights later ones count in the means; see `average_weight`."""
+
     def __init__(self, networks: nn.ModuleDict, optimizers: Mapping[str, torch.optim.Optimizer]):
         self.networks = networks
         self.average = deepcopy(networks).requires_grad_(False).eval()
@@ -70,7 +73,7 @@ class GuardedTraining:
             self._recover()
             return
         self._skipped = 0
-        weight = average_weight(self.steps_done, AVERAGE_LIMIT)
+        weight = average_weight(self.steps_done, AVERAGE_LIMIT, self.recency)
         torch._foreach_lerp_(list(self.average.parameters()), list(self.networks.parameters()), 1 - weight)
 
     def _recover(self) -> None:

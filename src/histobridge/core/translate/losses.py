@@ -30,9 +30,12 @@ def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
     return 0.5 * (least_squares(real, True) + least_squares(fake, False))
 
 
-def average_weight(step: int, limit: float) -> float:
-    """Weight of the past in the running mean of the generators after `step` updates; rises to `limit`."""
-    return min(1 - 1 / (step + 1), limit)
+def average_weight(step: int, limit: float, recency: float = 0.0) -> float:
+    """Weight of the past in the running mean of the generators after `step` updates; rises to `limit`.
+
+    Until then update k counts about as k^recency: all the same at 0 (Shamir and Zhang 2013, arXiv 1212.1824).
+    """
+    return min(1 - (1 + recency) / (step + 1 + recency), limit)
 
 
 class FakePool:
