@@ -47,6 +47,8 @@ class LabelStore:
     ----------
     journal : Journal
         All edits; knows what is pending, torn or damaged.
+    written : tuple of int
+        Chunks that the newest `snapshot` has written so far, and all that it writes.
     """
 
     def __init__(self, folder: Path, shape: tuple[int, int], writable: bool = False, generations: int = KEPT):
@@ -55,6 +57,7 @@ class LabelStore:
         self.writable = writable
         self._arrays = LabelArrays(folder, shape)
         self._snapshotting = threading.Lock()
+        self.written = (0, 0)
         self._generations = Generations(self._arrays, generations)
         self._snapshot = self._generations.newest()
         after = max(self._snapshot.sequence, self._generations.highest())
@@ -223,7 +226,8 @@ class LabelStore:
                 before = replace(before, digests={})
             generations.preserve(before, chunks)
             self._arrays.ensure(anew=not sound)
-            for chunk in chunks:
+            for number, chunk in enumerate(chunks):
+                self.written = (number, len(chunks))
                 window = self._arrays.window(chunk)
                 labels = self._read(window)
                 self._arrays.write(window, labels)

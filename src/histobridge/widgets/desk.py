@@ -259,10 +259,10 @@ class Desk:
         return self._store.reviewed_fraction() if self._store is not None else 0.0
 
     def close(self) -> None:
-        """Write everything and put the tile away."""
+        """Put the tile away; its labels are written in the background, as long as `UnsavedEdits.kept` is waited for."""
         self.commit()
         if self._store is not None:
-            self._store.close()
+            self._kept.put_away(self._store)
         self._forget()
 
     def _forget(self) -> None:

@@ -29,6 +29,37 @@ class KeptStores:
         self.stores: list[LabelStore] = []
         self._changing = threading.Lock()
         self._closing: dict[LabelStore, threading.Thread] = {}
+        self._updating: dict[LabelStore, threading.Thread] = {}
+
+    def bring_up_to_date(self, store: LabelStore) -> None:
+        """Write the edits of a store that stays open into its arrays, without waiting."""
+        if not store.journal.begun or store in self._updating:
+            return
+        thread = threading.Thread(target=self._update, args=(store,), name=f"labels {store.folder.name}")
+        with self._changing:
+            self._updating[store] = thread
+        thread.start()
+
+    def _update(self, store: LabelStore) -> None:
+        with suppress(OSError, ProjectError):  # they stay in the journal, or in memory
+            store.snapshot()
+        with self._changing:
+            del self._updating[store]
+
+    def progress(self) -> tuple[int, int] | None:
+        """Parts written so far and to write, of all stores that are being brought up to date; none if none is."""
+        with self._changing:
+            parts = [store.written for store in (*self._closing, *self._updating)]
+        return (sum(done for done, _ in parts), sum(of for _, of in parts)) if parts else None
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until no store is being brought up to date, so long at most; returns whether that is so."""
+        end = time.monotonic() + seconds
+        with self._changing:
+            threads = (*self._closing.values(), *self._updating.values())
+        for thread in threads:
+            thread.join(max(end - time.monotonic(), 0))
+        return self.progress() is None
 
     def put_away(self, store: LabelStore) -> None:
         """Close a store without waiting, since that takes seconds after many edits of a large image.
@@ -82,7 +113,7 @@ class KeptStores:
 
     def close(self) -> None:
         """Close all stores; raises `ProjectError` if edits still cannot be written."""
-        for thread in list(self._closing.values()):
+        for thread in (*self._closing.values(), *self._updating.values()):
             thread.join()
         for store in list(self.stores):
             store.close()
@@ -102,10 +133,18 @@ class UnsavedEdits:
         self._sources.append(source)
 
     @property
+    def _opened(self) -> list[LabelStore]:
+        return [store for source in self._sources if (store := source()) is not None]
+
+    @property
     def stores(self) -> list[LabelStore]:
         """Stores with edits that are not on disk."""
-        opened = [store for source in self._sources if (store := source()) is not None]
-        return [store for store in (*opened, *self.kept.stores) if store.journal.pending]
+        return [store for store in (*self._opened, *self.kept.stores) if store.journal.pending]
+
+    def bring_up_to_date(self) -> None:
+        """Write the edits of all open labels into their arrays, without waiting."""
+        for store in self._opened:
+            self.kept.bring_up_to_date(store)
 
     def count(self) -> int:
         """Edits that are neither in the project nor in a file elsewhere."""

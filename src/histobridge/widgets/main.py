@@ -21,6 +21,7 @@ from histobridge.widgets.key_table import KeyTable
 from histobridge.widgets.last_view import LastView
 from histobridge.widgets.page import Page, line
 from histobridge.widgets.project_bar import ProjectBar, StepBar
+from histobridge.widgets.saving_box import show_saving
 from histobridge.widgets.session import Session, words
 from histobridge.widgets.side_docks import SideDocks
 from histobridge.widgets.steps import STEPS
@@ -86,6 +87,7 @@ class HistoBridge(QWidget):
         self.project_bar.sample_asked.connect(self.create_sample)
         self.project_bar.bring_back_asked.connect(self.disk_banner.ask_file)
         session.project_changed.connect(self._project_changed)
+        session.labels_awaited.connect(self._show_saving)
         self._timer = QTimer(self)
         for look in (session.poll, self.project_bar.watch_lock, self.disk_banner.refresh, self.last_view.look):
             self._timer.timeout.connect(look)
@@ -184,10 +186,20 @@ class HistoBridge(QWidget):
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Ask before the user closes napari while jobs run or edits are not saved."""
         closing = watched is self._main_window and event is not None and event.type() == QEvent.Type.Close
-        if closing and event.spontaneous() and not (self.disk_banner.may_close() and self._may_close()):
-            event.ignore()
-            return True
+        if closing and event.spontaneous():
+            if not (self.disk_banner.may_close() and self._may_close()):
+                event.ignore()
+                return True
+            self._save_first()
         return super().eventFilter(watched, event)
+
+    def _save_first(self) -> None:
+        """Write all labels while there still is a window to show it; afterwards nothing is left to wait for."""
+        self.session.unsaved.bring_up_to_date()
+        self._show_saving()
+
+    def _show_saving(self) -> None:
+        show_saving(self, self.session.unsaved.kept)
 
     def _may_close(self) -> bool:
         """Ask whether jobs go on without the window."""

@@ -45,6 +45,8 @@ class Session(QObject):
     """A `Place` lies on the canvas now, or none."""
     compare_asked = Signal(str, str)
     """Runs whose models shall be compared on the open tile; an empty first one: the labels as edited."""
+    labels_awaited = Signal()
+    """Labels are being written, and all waits for that; a listener may keep the window alive until they are."""
     trouble = Signal(str)
     """Something the user should read; empty when it is over."""
     _arrived = Signal(int)
@@ -110,10 +112,7 @@ class Session(QObject):
             self.project_changed.emit()
 
     def close(self) -> None:
-        """End the session with its window; running jobs go on in their own processes.
-
-        Touches nothing of Qt, which may be gone by now.
-        """
+        """End the session with its window; jobs go on in their processes. Touches nothing of Qt: it may be gone."""
         self._closed = True
         self._put_away()
         self._thread.shutdown(wait=True, cancel_futures=True)
@@ -144,6 +143,8 @@ class Session(QObject):
         """Close all labels that pages have open; raises `ProjectError` if their edits cannot be written."""
         for close in self.closers:
             close()
+        if not self._closed:
+            self.labels_awaited.emit()
         self.unsaved.kept.close()
 
     @property
@@ -250,10 +251,7 @@ class Session(QObject):
         if first or (item.state == before and not fresh):
             return
         self.run_changed.emit(item)
-        if (
-            item.state.status in ("finished", "failed", "cancelled", "interrupted")
-            and before.status != item.state.status
-        ):
+        if item.state.ended and before.status != item.state.status:
             self.run_ended.emit(item)
 
     def _adopt(self, run: Run) -> None:
