@@ -42,6 +42,10 @@ def test_stop_asks_the_engine(start_job, engine):
     say(run, "cancelled", message="stopped as you asked")
     window.session.poll()
     assert row.message.text() == "stopped as you asked"
+    assert row.resume.text() == "Try again"
+    say(run, "cancelled", step=3, total=10, message="stopped as you asked")
+    window.session.poll()
+    assert row.resume.text() == "Resume"
     row.resume.click()
     assert engine.submitted == [run.id, run.id]
 

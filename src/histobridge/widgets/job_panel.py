@@ -58,7 +58,7 @@ class JobRow(QWidget):
         self.message = Note()
         self.error = Note(style=ERROR_STYLE)
         self.details = button("Details", self._details, "Show the full report, to copy")
-        self.resume = button("Resume", self._resume, "Go on from the last checkpoint")
+        self.resume = button("Resume", self._resume)
         self.dismiss = QToolButton()
         self.dismiss.setText("✕")
         self.dismiss.setToolTip("Take this job off the list; nothing is deleted")
@@ -103,6 +103,8 @@ class JobRow(QWidget):
         self.error.say(state.message if wrong else "")
         self.details.setVisible(bool(state.error))
         self.resume.setVisible(state.status in ("failed", "cancelled", "interrupted"))
+        self.resume.setText("Resume" if state.step else "Try again")
+        self.resume.setToolTip("Go on from the last checkpoint" if state.step else "The same once more")
         self._actions.setVisible(not live and state.status != "finished")
 
     def _stop(self) -> None:

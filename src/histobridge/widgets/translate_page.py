@@ -14,7 +14,7 @@ from histobridge.widgets.translator_result import TranslatorResult
 CARDS = {
     "instant": ("Instant", "Seconds. Polarity and grey values only; needs no training."),
     "quick": ("Quick", "Minutes. A small CycleGAN learns the texture too."),
-    "best": ("Choose a method", "From minutes to days: CUT, SynDiff and CycleGAN, as published or ours."),
+    "best": ("Choose a method", "From minutes to days: CUT, SynDiff, CycleGAN and our BridgeCUT."),
 }
 
 
