@@ -1,4 +1,4 @@
-"""The networks of BridgeCUT: a generator that knows its step, and a small segmenter; neither measures images."""
+"""The networks of BridgeCUT: a generator that knows its step, and a small segmenter."""
 
 import torch
 from torch import Tensor, nn
