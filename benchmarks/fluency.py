@@ -77,10 +77,12 @@ def brush(viewer, window, seconds: float) -> tuple[list[float], list[float], lis
     return dabs, commits, redraws
 
 
-def switches(viewer, window, enough: Callable[[int], bool]) -> list[tuple[float, float]]:
-    """Open one tile of the image after the other, each painted on; until it is open, and until it is drawn.
+def switches(viewer, window, enough: Callable[[int], bool], rest_ms: int = TICK_MS) -> list[tuple[float, ...]]:
+    """Open one tile of the image after the other, each painted on; until it is open, drawn, and complete.
 
-    Saves the stroke, reads labels, proposal and neighbours, and draws all of it with the image below.
+    Saves the stroke, reads labels and proposal and draws them with the image below; complete is a tile when its outline
+    and its neighbours are drawn too, which follow when the tile itself was drawn. After `rest_ms` on a tile one goes
+    on; after half a second the rules have been checked and what breaks them is ringed.
     """
     from qtpy.QtTest import QTest
 
@@ -89,22 +91,29 @@ def switches(viewer, window, enough: Callable[[int], bool]) -> list[tuple[float,
     page, project = window.page("review"), window.session.project
     image = page.desk.place.image
     tiles = project.tiles(project.image(image))
-    taken: list[tuple[float, float]] = []
+    taken: list[tuple[float, ...]] = []
     if len(tiles) == 1:
         return taken
     way = itertools.cycle((*tiles, *reversed(tiles[1:-1])))
     page.open(Place(image, next(way)))
+    completed: list[bool] = []
+    viewer.layers["neighbours"].events.set_data.connect(lambda _: completed.append(True))
     while not enough(len(taken)):
         painter = Painter(viewer.layers["labels"])
         while not painter.dab():
             pass
-        QTest.qWait(TICK_MS)
+        QTest.qWait(rest_ms)
         there = Place(image, next(way))
+        completed.clear()
         begun = time.perf_counter()
         page.open(there)
         opened = milliseconds(begun)
         canvas_of(viewer).repaint()
-        taken.append((opened, milliseconds(begun)))
+        drawn = milliseconds(begun)
+        while not completed:
+            QTest.qWait(1)
+        canvas_of(viewer).repaint()
+        taken.append((opened, drawn, milliseconds(begun)))
         QTest.qWait(TICK_MS)
     return taken
 

@@ -25,6 +25,7 @@ from histobridge.widgets.saving_box import show_saving
 from histobridge.widgets.session import Session, words
 from histobridge.widgets.side_docks import SideDocks
 from histobridge.widgets.steps import STEPS
+from histobridge.widgets.warm_up import WarmUp
 from histobridge.widgets.welcome import Welcome
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ class HistoBridge(QWidget):
         self.project_bar.bring_back_asked.connect(self.disk_banner.ask_file)
         session.project_changed.connect(self._project_changed)
         session.labels_awaited.connect(self._show_saving)
+        self.warm_up = WarmUp(session, self)
         self._timer = QTimer(self)
         for look in (session.poll, self.project_bar.watch_lock, self.disk_banner.refresh, self.last_view.look):
             self._timer.timeout.connect(look)
@@ -181,6 +183,7 @@ class HistoBridge(QWidget):
         if event is not None and event.type() == QEvent.Type.Show and self._main_window is None:
             self._main_window = self.window()
             self._main_window.installEventFilter(self)
+            self.warm_up.start()
         return super().event(event)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:

@@ -265,6 +265,8 @@ class Session(QObject):
 
         `then` is not called when another project was opened or the window closed meanwhile.
         """
+        if self._closed:
+            return
         number = next(self._numbers)
         # Only the number travels through Qt's queue: an event left there would keep the page of `then` alive.
         self._awaited[number] = (self.project, then)
