@@ -77,7 +77,7 @@ class SideDocks(QObject):
             self.effort.reviewing(key == "review")
         if key == "review" and not self._shown:
             self._shown = True
-            self.show_tiles()
+            QTimer.singleShot(0, self.show_tiles)  # the picture comes first
 
     def show_tiles(self) -> None:
         """Show the Tiles dock, as a tab of the layer list."""

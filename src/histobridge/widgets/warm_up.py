@@ -1,4 +1,4 @@
-"""Prepares in the background what the first image needs, so that it opens sooner: units, and what reads pixels."""
+"""Prepares in the background what the first image needs, so that it opens sooner: the definitions of units."""
 
 from typing import TYPE_CHECKING
 
@@ -16,9 +16,9 @@ AFTER_MS = 300
 class WarmUp(QObject):
     """Begins once, a little after `start`; ends with the session, whose one background thread does it.
 
-    Only whole packages are imported there, and nothing that this thread and the window's would load in another order.
-    The definitions of units take a third of a second, so they are read into a registry of their own, which takes the
-    place of the application's only as long as nobody has used that.
+    They take a third of a second, and are read into a registry of their own, which takes the place of the application's
+    only as long as nobody has used that. Nothing is imported there: a package (tried: pandas, zarr) of which the window
+    or another plugin loads a part at the same moment fails in both threads.
 
     Parameters
     ----------
@@ -42,8 +42,7 @@ class WarmUp(QObject):
 
 
 def prepare() -> "UnitRegistry | None":
-    """Load what reads pixels, and the definitions of units if nobody has yet."""
-    import zarr  # noqa: F401 - loaded here so that the window need not wait for it
+    """Read the definitions of units if nobody has yet."""
     from pint import UnitRegistry
 
     return None if _units_used() else UnitRegistry(on_redefinition="raise")
