@@ -39,6 +39,7 @@ VERBS: dict[str, Verb] = {
     "match": Verb("jobs", "start", "bring both domains to one scale, one polarity and the same grey values"),
     "train-translator": Verb("jobs", "start", "learn to give images of one domain the look of the other"),
     "import-translator": Verb("jobs", "start", "take over generators that were trained elsewhere"),
+    "translate-image": Verb("jobs", "start", "keep what a trained translator makes of an image"),
     "propose": Verb("jobs", "start", "propose labels for target images"),
     "rank": Verb("jobs", "start", "order the tiles for review, with reasons, and tell when to stop"),
     "finetune": Verb("jobs", "start", "fine-tune the segmenter on what has been reviewed"),

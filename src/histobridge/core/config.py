@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 
 from histobridge.core.base_config import Config, Direction, Domain
 from histobridge.core.segment.terms.settings import TermSettings
@@ -239,6 +239,35 @@ class RankConfig(Config):
 
     seed: NonNegativeInt = 0
     """Seed of all that is drawn."""
+
+
+class TranslateImageConfig(Config):
+    """Make and keep what a trained translator makes of an image."""
+
+    image: str = ""
+    """The image, of either domain; it gets the look of the other."""
+
+    translator: str = ""
+    """Run that trained or imported the translator; empty: the one in use."""
+
+    matching: str = ""
+    """Run that matched the domains; empty: the latest."""
+
+    window: tuple[NonNegativeInt, ...] = ()
+    """What comes first: top, left, bottom and right in native pixels; empty: the middle."""
+
+    whole: bool = True
+    """Go on with the rest of the image; off: only what lies in `window`."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to translate; `auto` takes the GPU if there is one with enough free memory."""
+
+    @field_validator("window")
+    @classmethod
+    def _is_a_window(cls, sides: tuple[int, ...]) -> tuple[int, ...]:
+        if sides and not (len(sides) == 4 and sides[0] < sides[2] and sides[1] < sides[3]):
+            raise ValueError(f"{sides} found; expected top, left, bottom and right, or nothing")
+        return sides
 
 
 class ExportConfig(Config):

@@ -47,6 +47,12 @@ JOBS: dict[str, JobKind] = {
         "train",
         "Importing translator",
     ),
+    "translate-image": JobKind(
+        config.TranslateImageConfig,
+        "histobridge.core.translate.keep:translate_image",
+        "quick",
+        "Translating an image",
+    ),
     "propose": JobKind(config.ProposeConfig, "histobridge.core.pseudo:propose_labels", "train", "Proposing labels"),
     "finetune": JobKind(config.FineTuneConfig, "histobridge.core.segment.finetune:finetune", "train", "Fine-tuning"),
     "rank": JobKind(config.RankConfig, "histobridge.core.rank:rank_tiles", "quick", "Ranking tiles"),

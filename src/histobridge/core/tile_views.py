@@ -1,13 +1,25 @@
 """Other looks at one tile, quick enough for the window: in the look of the other domain, and what runs say of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from histobridge.core.config import Direction
+from histobridge.core.config import Direction, TranslateImageConfig
+from histobridge.core.errors import ProjectError
 from histobridge.core.project import Project
+from histobridge.core.runs import Run
 from histobridge.core.tiles import Window
+from histobridge.core.translations import TranslationCard, card_of, read_translation, to_grey, working_window
+
+if TYPE_CHECKING:
+    from histobridge.core.matching import Matching
+
+INSTANT = "instant"
+WHOLE_PIXELS = 1 << 22
+"""Working pixels up to which an image is translated whole; of larger ones only the tiles that are looked at, since
+other quick jobs wait meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +35,21 @@ class Translated:
     origin: tuple[float, float]
     """Centre of its first pixel, (y, x) in native pixels of the image."""
 
+    made_by: str = INSTANT
+    """`instant`, or the run whose translator made it."""
+
+    missing: TranslateImageConfig | None = None
+    """What would make the look of the translator in use, where that is not made yet."""
+
+    why: str = ""
+    """Why a trained translator is not in use, where there is one."""
+
 
 def translated_tile(project: Project, image_id: str, window: Window) -> Translated:
-    """Show a tile as the instant translator makes it: polarity and grey values of the other domain.
+    """Show a tile as the translator in use makes it; as the instant one does where that is not made yet.
 
-    A trained translator needs torch, which the window must not load; so this is what it starts from, not what it makes.
+    A trained translator needs torch, which the window must not load: what it makes comes from the runs of
+    `translate-image`. Until then there is what it starts from, polarity and grey values of the other domain.
 
     Parameters
     ----------
@@ -45,22 +67,85 @@ def translated_tile(project: Project, image_id: str, window: Window) -> Translat
     ProjectError
         If the domains are not matched yet, or the pixel size of the image is unknown.
     """
-    from histobridge.core.matching import load_matching, working_image
+    from histobridge.core.matching import load_matching
+
+    matching = load_matching(project)
+    why, missing = "", None
+    try:
+        trained, why = _in_use(project)
+        if trained is not None:
+            card = card_of(project, image_id, trained.id, matching)
+            pixels = _made(project, card, window)
+            if pixels is not None:
+                return pixels
+            missing = TranslateImageConfig(
+                image=image_id,
+                translator=trained.id,
+                matching=matching.run,
+                window=(window[0].start, window[1].start, window[0].stop, window[1].stop),
+                whole=card.shape[0] * card.shape[1] <= WHOLE_PIXELS,
+            )
+    except ProjectError as error:
+        why = str(error)
+    return replace(_instant(project, image_id, window, matching), missing=missing, why=why)
+
+
+def trained_tile(project: Project, wanted: TranslateImageConfig, window: Window) -> Translated | None:
+    """Show a tile as a trained translator makes it, if that is made by now.
+
+    Parameters
+    ----------
+    project : Project
+    wanted : TranslateImageConfig
+        What was `missing`.
+    window : tuple of slice
+        Native pixels (Y, X) of the image.
+    """
+    from histobridge.core.matching import load_matching
+
+    matching = load_matching(project, wanted.matching)
+    return _made(project, card_of(project, wanted.image, wanted.translator, matching), window)
+
+
+def _in_use(project: Project) -> tuple[Run | None, str]:
+    """Return the trained translator in use, and why it is none; one that failed its checks is in use if chosen."""
+    from histobridge.core.translate.quality.report import read_quality
+
+    run = project.active("translator")
+    if run is not None and run.id != project.manifest.active.get("translator"):
+        quality = read_quality(run.path)
+        if quality is not None and quality.verdict == "failed":
+            return None, "the trained translator failed its checks"
+    return run, ""
+
+
+def _made(project: Project, card: TranslationCard, window: Window) -> Translated | None:
+    """Read what is kept of a tile; none unless all of it is there."""
+    there = working_window(window, card.zoom, card.shape)
+    pixels = read_translation(project, card, there)
+    if not pixels.all():
+        return None
+    return Translated(to_grey(pixels), card.zoom, _origin(there, card.zoom), made_by=card.translator)
+
+
+def _instant(project: Project, image_id: str, window: Window, matching: "Matching") -> Translated:
+    from histobridge.core.matching import working_image
     from histobridge.core.translate.base import translate_window
     from histobridge.core.translate.instant import Instant
 
-    matching = load_matching(project)
     image = working_image(project, image_id, matching)
-    rows, columns = (
-        slice(int(side.start * image.zoom), max(int(side.start * image.zoom) + 1, round(side.stop * image.zoom)))
-        for side in window
-    )
-    target = project.image(image_id).domain == "target"
+    there = working_window(window, image.zoom, image.shape)
     instant = Instant(matching.invert, matching.source_look, matching.target_look)
+    target = project.image(image_id).domain == "target"
     direction: Direction = "target_to_source" if target else "source_to_target"
-    pixels = translate_window(instant, image.read, image.shape, (rows, columns), direction, image.look)
-    y, x = ((side.start + 0.5) / image.zoom - 0.5 for side in (rows, columns))
-    return Translated(pixels, image.zoom, (y, x))
+    pixels = translate_window(instant, image.read, image.shape, there, direction, image.look)
+    return Translated(pixels, image.zoom, _origin(there, image.zoom))
+
+
+def _origin(window: Window, zoom: float) -> tuple[float, float]:
+    """Centre of the first pixel of a window of working pixels, (y, x) in native pixels."""
+    y, x = ((side.start + 0.5) / zoom - 0.5 for side in window)
+    return y, x
 
 
 def differing(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.uint8]:
