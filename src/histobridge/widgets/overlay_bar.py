@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 from histobridge.core.errors import HistoBridgeError
 from histobridge.core.project import Project
 from histobridge.core.proposals import has_proposal, read_proposal
-from histobridge.core.tile_views import differing, translated_tile
+from histobridge.core.tile_views import Translated, differing, translated_tile
 from histobridge.layers import Canvas
 from histobridge.overlays import look_of
 from histobridge.widgets.desk import Desk, Place
@@ -22,6 +22,7 @@ from histobridge.widgets.key_table import BY_ACTION, KeyTable, shown
 from histobridge.widgets.models import proposals_of
 from histobridge.widgets.page import CHOSEN_STYLE, Note, row
 from histobridge.widgets.session import Session, words
+from histobridge.widgets.trained_look import TrainedLook, look_again
 
 PLAIN = "plain"
 TEXTS = {
@@ -45,6 +46,7 @@ class Laid:
     says: str
     zoom: float = 1.0
     origin: tuple[float, float] | None = None
+    translated: Translated | None = None
 
 
 class OverlayBar(QWidget):
@@ -64,6 +66,9 @@ class OverlayBar(QWidget):
         self._chosen, self._shows = PLAIN, ""
         self._wanted: Wanted = (PLAIN, None, "")
         self._outline = 0
+        self._waits: Translated | None = None
+        self.trained = TrainedLook(session)
+        self.trained.moved.connect(self._look_again)
         self.buttons: dict[str, QPushButton] = {}
         for kind, text in TEXTS.items():
             made = QPushButton(text)
@@ -127,7 +132,7 @@ class OverlayBar(QWidget):
             return
         if wanted == self._wanted and self._canvas.flip.on:
             return
-        self._wanted = wanted
+        self._wanted, self._waits = wanted, None
         if place.check:
             self._arrived(wanted, "Not during a blind check: it would tell what the model thinks.")
             return
@@ -157,7 +162,9 @@ class OverlayBar(QWidget):
             self._shows = ""
             self.says.say(found)
             return
-        self._shows = found.says
+        tile = found.translated
+        self._waits = tile if tile is not None and tile.missing is not None else None
+        self._shows = self.trained.words(tile) if tile is not None else found.says
         if self._chosen == "previous":
             self._canvas.flip.show(labels, [found.pixels])
         else:
@@ -166,6 +173,23 @@ class OverlayBar(QWidget):
             if found.origin is not None:
                 look["translate"] = tuple(at * float(side) for at, side in zip(found.origin, labels.scale, strict=True))
             self._canvas.flip.show_over(labels, self._chosen, found.pixels, look)
+
+    def _look_again(self) -> None:
+        """The trained look of the tile may be there now, in place of the instant one."""
+        project, place = self._session.project, self._wanted[1]
+        if project is not None and place is not None and self._waits is not None and self._waits.missing is not None:
+            look = partial(look_again, project, self._waits.missing, place.tile.window)
+            self._session.later(look, partial(self._looked, self._wanted))
+
+    def _looked(self, wanted: Wanted, found: Translated | str | None) -> None:
+        """Show the trained look, or say how it stands."""
+        if wanted != self._wanted or self._chosen != "translated" or self._waits is None:
+            return
+        if isinstance(found, Translated):
+            self._arrived(wanted, _laid(found))
+        elif self._canvas.flip.on:
+            self._shows = f"Seen now: the instant look. {found}" if found else self.trained.words(self._waits)
+            self._flipped()
 
     def _flipped(self) -> None:
         """Something else is seen: say what, and draw its outline."""
@@ -214,13 +238,16 @@ def _bold_width(made: QPushButton) -> int:
     return QFontMetrics(font).horizontalAdvance(made.text()) + 16
 
 
+def _laid(tile: Translated) -> Laid:
+    return Laid(tile.pixels, "", tile.zoom, tile.origin, tile)
+
+
 def _read(kind: str, project: Project, place: Place, runs: list[tuple[str, str]]) -> Laid | str:
     """Read an overlay, or say in words why there is none."""
     window = place.tile.window
     try:
         if kind == "translated":
-            tile = translated_tile(project, place.image, window)
-            return Laid(tile.pixels, "Seen now: the translated image (instant).", tile.zoom, tile.origin)
+            return _laid(translated_tile(project, place.image, window))
         if not runs:
             return "No model has labelled this image yet."
         classes, confidence = read_proposal(project, runs[0][0], place.image, window)
