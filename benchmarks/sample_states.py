@@ -27,14 +27,16 @@ from histobridge.core.config import (
 )
 from histobridge.core.files import write_json
 from histobridge.core.gate import Gate, Score, TileScore
-from histobridge.core.matching import Matching, previews
+from histobridge.core.matching import Matching, load_matching, previews, working_image
 from histobridge.core.perform import perform
 from histobridge.core.project import Project
 from histobridge.core.queue import Queue, QueuedTile
 from histobridge.core.runs import Run
 from histobridge.core.sample import make_sample_project, read_truth
 from histobridge.core.stopping import Gain
+from histobridge.core.translate.instant import Instant
 from histobridge.core.translate.quality.report import Quality, Tiling, write_quality
+from histobridge.core.translations import begin_translation, card_of, to_bytes
 from large import Tiled, add_large, target_field
 
 MOSAIC = "rat9-mosaic"
@@ -222,6 +224,19 @@ def translate(project: Project, *, running: bool) -> Run:
         write_quality(run.path, Quality(ways={}, verdict="good", reasons=(f"{reason} alone.",), tiling=tiling))
         say(run, "finished", message="done", step=600, total=600, started=time.time() - 170)
     return run
+
+
+def end_translations(project: Project) -> None:
+    """End jobs that were asked for with the instant look of their images, smoothed, as if a translator had made it."""
+    for run in project.runs("translate-image"):
+        name, matching = run.config["image"], load_matching(project, run.config["matching"])
+        image, instant = (
+            working_image(project, name, matching),
+            Instant(True, matching.source_look, matching.target_look),
+        )
+        made = ndimage.gaussian_filter(instant.translate(image.whole(), "target_to_source", image.look), 1.5)
+        begin_translation(run.path, card_of(project, name, run.config["translator"], matching))[:] = to_bytes(made)
+        say(run, "finished", message="done", step=1, total=1)
 
 
 def rank(project: Project, proposals: Run, run: Run | None = None) -> Run:

@@ -39,7 +39,7 @@ def play(stage, folder: Path) -> None:
     prepare(stage, project, folder)
     review(stage, project)
     tools(stage, project)
-    look(stage)
+    look(stage, project)
     jobs(stage, project)
     learn_and_export(stage, project)
     trouble(stage, project)
@@ -180,7 +180,7 @@ def tools(stage, project: Project) -> None:
     stage.viewer.fit_to_view()
 
 
-def look(stage) -> None:
+def look(stage, project: Project) -> None:
     """Overlays, the sheet of keys."""
     page = stage.window.page("review")
     for key, name, says in (
@@ -191,6 +191,7 @@ def look(stage) -> None:
     ):
         press(stage.viewer, key)
         stage.wait()
+        states.end_translations(project)
         stage.scroll(1)
         stage.shot(name, says)
     press(stage.viewer, Qt.Key.Key_G)

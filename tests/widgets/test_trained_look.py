@@ -88,7 +88,7 @@ def tile(sample, trained, session):
 
     def read(number) -> Translated:
         record = sample.images("target")[number]
-        return translated_tile(sample, record.id, tuple(slice(0, size) for size in record.shape))
+        return translated_tile(sample, record.id, tuple(slice(0, size) for size in record.shape), trained.id)
 
     session.poll()
     return read
@@ -123,3 +123,20 @@ def test_why_a_trained_translator_is_not_in_use_is_said(tile, session, trained):
     assert (
         TrainedLook(session).words(tile(0)) == "Seen now: the instant look. The trained translator failed its checks."
     )
+
+
+def test_the_translator_chosen_by_hand_is_in_use_else_the_newest(tile, session, trained, ended):
+    look = TrainedLook(session)
+    newest = ended("train-translator", TrainTranslatorConfig())
+    session.poll()
+    assert look.in_use() == newest.id
+    session.edit(lambda project: project.pin("translator", trained.id))
+    assert look.in_use() == trained.id
+
+
+def test_where_no_job_can_be_made_the_reason_is_said(tile, session, sample, monkeypatch):
+    def full(*_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(sample, "create_run", full)
+    assert "cannot be made: OSError: No space left" in TrainedLook(session).words(tile(0))

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from histobridge.core.config import Direction, TranslateImageConfig
 from histobridge.core.errors import ProjectError
 from histobridge.core.project import Project
-from histobridge.core.runs import Run
 from histobridge.core.tiles import Window
 from histobridge.core.translations import TranslationCard, card_of, read_translation, to_grey, working_window
 
@@ -45,8 +44,8 @@ class Translated:
     """Why a trained translator is not in use, where there is one."""
 
 
-def translated_tile(project: Project, image_id: str, window: Window) -> Translated:
-    """Show a tile as the translator in use makes it; as the instant one does where that is not made yet.
+def translated_tile(project: Project, image_id: str, window: Window, trained: str = "") -> Translated:
+    """Show a tile as a trained translator makes it; as the instant one does where that is not made yet.
 
     A trained translator needs torch, which the window must not load: what it makes comes from the runs of
     `translate-image`. Until then there is what it starts from, polarity and grey values of the other domain.
@@ -57,6 +56,8 @@ def translated_tile(project: Project, image_id: str, window: Window) -> Translat
     image_id : str
     window : tuple of slice
         Native pixels (Y, X) of the image.
+    trained : str
+        Run of the trained translator in use, left out if it failed its checks and was not chosen by hand; empty: none.
 
     Returns
     -------
@@ -72,15 +73,15 @@ def translated_tile(project: Project, image_id: str, window: Window) -> Translat
     matching = load_matching(project)
     why, missing = "", None
     try:
-        trained, why = _in_use(project)
-        if trained is not None:
-            card = card_of(project, image_id, trained.id, matching)
+        why = _why_not(project, trained)
+        if trained and not why:
+            card = card_of(project, image_id, trained, matching)
             pixels = _made(project, card, window)
             if pixels is not None:
                 return pixels
             missing = TranslateImageConfig(
                 image=image_id,
-                translator=trained.id,
+                translator=trained,
                 matching=matching.run,
                 window=(window[0].start, window[1].start, window[0].stop, window[1].stop),
                 whole=card.shape[0] * card.shape[1] <= WHOLE_PIXELS,
@@ -107,16 +108,15 @@ def trained_tile(project: Project, wanted: TranslateImageConfig, window: Window)
     return _made(project, card_of(project, wanted.image, wanted.translator, matching), window)
 
 
-def _in_use(project: Project) -> tuple[Run | None, str]:
-    """Return the trained translator in use, and why it is none; one that failed its checks is in use if chosen."""
+def _why_not(project: Project, trained: str) -> str:
+    """Say why a translator is not to be used; empty if it is."""
     from histobridge.core.translate.quality.report import read_quality
 
-    run = project.active("translator")
-    if run is not None and run.id != project.manifest.active.get("translator"):
-        quality = read_quality(run.path)
-        if quality is not None and quality.verdict == "failed":
-            return None, "the trained translator failed its checks"
-    return run, ""
+    if not trained or trained == project.manifest.active.get("translator"):
+        return ""
+    quality = read_quality(project.run(trained).path)
+    failed = quality is not None and quality.verdict == "failed"
+    return "the trained translator failed its checks" if failed else ""
 
 
 def _made(project: Project, card: TranslationCard, window: Window) -> Translated | None:

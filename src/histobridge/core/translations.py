@@ -155,9 +155,11 @@ def read_translation(project: Project, card: TranslationCard, window: Window) ->
     """
     import zarr
 
+    touched = [(rows.start // BLOCK_PX, columns.start // BLOCK_PX) for rows, columns in blocks(card.shape, window)]
     found = np.zeros([side.stop - side.start for side in window], np.uint8)
     for file in sorted((project.path / "runs").glob(f"*/{FOLDER}/{card.image}/{CARD}"), reverse=True):
-        if read_saved(file, TranslationCard, REMEDY) != card:
+        chunks = (file.parent / PIXELS / "c" / f"{row}" / f"{column}" for row, column in touched)
+        if not any(chunk.exists() for chunk in chunks) or read_saved(file, TranslationCard, REMEDY) != card:
             continue
         try:
             made = np.asarray(zarr.open_array(file.with_name(PIXELS), mode="r")[window])

@@ -138,7 +138,8 @@ class OverlayBar(QWidget):
             return
         runs = self._runs(project, place)
         self.says.say("Reading…")
-        self._session.later(partial(_read, self._chosen, project, place, runs), partial(self._arrived, wanted))
+        read = partial(_read, self._chosen, project, place, runs, self.trained.in_use())
+        self._session.later(read, partial(self._arrived, wanted))
 
     def _runs(self, project: Project, place: Place) -> list[tuple[str, str]]:
         """Runs that labelled the image and their names: the one that is shown first, then the others, newest first."""
@@ -242,12 +243,12 @@ def _laid(tile: Translated) -> Laid:
     return Laid(tile.pixels, "", tile.zoom, tile.origin, tile)
 
 
-def _read(kind: str, project: Project, place: Place, runs: list[tuple[str, str]]) -> Laid | str:
+def _read(kind: str, project: Project, place: Place, runs: list[tuple[str, str]], trained: str) -> Laid | str:
     """Read an overlay, or say in words why there is none."""
     window = place.tile.window
     try:
         if kind == "translated":
-            return _laid(translated_tile(project, place.image, window))
+            return _laid(translated_tile(project, place.image, window, trained))
         if not runs:
             return "No model has labelled this image yet."
         classes, confidence = read_proposal(project, runs[0][0], place.image, window)

@@ -10,6 +10,7 @@ from histobridge.core.tile_views import INSTANT, Translated, trained_tile
 from histobridge.core.tiles import Window
 from histobridge.widgets.method_box import METHODS
 from histobridge.widgets.session import Followed, Session, words
+from histobridge.widgets.steps import TRANSLATORS
 
 VERB = "translate-image"
 
@@ -32,6 +33,13 @@ class TrainedLook(QObject):
         for changed in (session.project_changed, session.manifest_changed):
             changed.connect(self._asked.clear)
         session.run_changed.connect(self._follow)
+
+    def in_use(self) -> str:
+        """Run of the trained translator that is chosen by hand, else of the newest; empty if there is none."""
+        project = self._session.project
+        newest = self._session.newest(*TRANSLATORS, status="finished")
+        chosen = project.manifest.active.get("translator", "") if project is not None else ""
+        return chosen or (newest.run.id if newest is not None else "")
 
     def words(self, tile: Translated) -> str:
         """Say what is seen, and have made what is missing."""

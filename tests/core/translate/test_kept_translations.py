@@ -101,23 +101,23 @@ def test_the_parts_of_an_image_join_to_the_whole_of_either_domain(project, match
             "matching": matching.run,
             "blocks": 16,
         }
-        shown = translated_tile(project, image_id, WHOLE)
+        shown = translated_tile(project, image_id, WHOLE, translator.id)
         assert (shown.made_by, shown.pixels.shape) == (translator.id, (side, side))
         expected = truth(project, matching, translator, image_id, direction)
         np.testing.assert_allclose(shown.pixels, expected, atol=1 / 127)
-        tile = translated_tile(project, image_id, CORNER)
+        tile = translated_tile(project, image_id, CORNER, translator.id)
         np.testing.assert_array_equal(tile.pixels, shown.pixels[-tile.pixels.shape[0] :, -tile.pixels.shape[1] :])
 
 
 def test_the_window_shows_the_instant_look_until_the_trained_one_is_made(project, matching, translator):
-    before = translated_tile(project, "target0", CORNER)
+    before = translated_tile(project, "target0", CORNER, translator.id)
     assert (before.made_by, before.why) == (INSTANT, "")
     wanted = before.missing
     assert (wanted.image, wanted.translator, wanted.window) == ("target0", translator.id, (64, 64, 128, 128))
     assert wanted.whole
     assert trained_tile(project, wanted, CORNER) is None
     perform(project.create_run("translate-image", wanted))
-    after = translated_tile(project, "target0", CORNER)
+    after = translated_tile(project, "target0", CORNER, translator.id)
     assert (after.made_by, after.missing) == (translator.id, None)
     assert (after.zoom, after.origin, after.pixels.shape) == (before.zoom, before.origin, before.pixels.shape)
     assert np.abs(after.pixels - before.pixels).mean() > 0.05
@@ -126,11 +126,11 @@ def test_the_window_shows_the_instant_look_until_the_trained_one_is_made(project
 
 def test_of_a_large_image_only_the_tile_is_asked_for(project, matching, translator, monkeypatch):
     monkeypatch.setattr("histobridge.core.tile_views.WHOLE_PIXELS", 100**2)
-    wanted = translated_tile(project, "target0", CORNER).missing
+    wanted = translated_tile(project, "target0", CORNER, translator.id).missing
     assert not wanted.whole
     assert perform(project.create_run("translate-image", wanted))["blocks"] == 9
-    assert translated_tile(project, "target0", CORNER).made_by == translator.id
-    assert translated_tile(project, "target0", WHOLE).made_by == INSTANT
+    assert translated_tile(project, "target0", CORNER, translator.id).made_by == translator.id
+    assert translated_tile(project, "target0", WHOLE, translator.id).made_by == INSTANT
 
 
 def test_a_stopped_job_has_made_what_came_first_and_goes_on(project, matching, translator, monkeypatch):
@@ -138,32 +138,32 @@ def test_a_stopped_job_has_made_what_came_first_and_goes_on(project, matching, t
     run = project.create_run("translate-image", near)
     with pytest.raises(CancelledError):
         perform(run, lambda progress: run.request_cancel() if progress.step == 4 else None)
-    assert translated_tile(project, "target0", (slice(96, 128), slice(96, 128))).made_by == translator.id
-    assert translated_tile(project, "target0", WHOLE).made_by == INSTANT
+    assert translated_tile(project, "target0", (slice(96, 128), slice(96, 128)), translator.id).made_by == translator.id
+    assert translated_tile(project, "target0", WHOLE, translator.id).made_by == INSTANT
     perform(run)
-    whole = translated_tile(project, "target0", WHOLE)
+    whole = translated_tile(project, "target0", WHOLE, translator.id)
     np.testing.assert_allclose(
         whole.pixels, truth(project, matching, translator, "target0", "target_to_source"), atol=1 / 127
     )
     monkeypatch.delattr("histobridge.core.translate.keep.translate_window")  # what is made is not made again
     assert translate(project, image="target0")["blocks"] == 16
-    np.testing.assert_array_equal(translated_tile(project, "target0", WHOLE).pixels, whole.pixels)
+    np.testing.assert_array_equal(translated_tile(project, "target0", WHOLE, translator.id).pixels, whole.pixels)
 
 
 def test_what_was_made_under_another_matching_is_not_shown(project, match, matching, translator):
     translate(project, image="target0")
     match()
-    assert translated_tile(project, "target0", WHOLE).made_by == INSTANT
+    assert translated_tile(project, "target0", WHOLE, translator.id).made_by == INSTANT
 
 
 def test_a_translator_that_failed_its_checks_is_shown_only_if_chosen(project, matching, translator):
     write_quality(translator.path, Quality(ways={}, verdict="failed", reasons=("It invents fibres.",)))
-    shown = translated_tile(project, "target0", CORNER)
+    shown = translated_tile(project, "target0", CORNER, translator.id)
     assert (shown.made_by, shown.missing) == (INSTANT, None)
     assert "failed its checks" in shown.why
     with project.editing():
         project.pin("translator", translator.id)
-    assert translated_tile(project, "target0", CORNER).missing.translator == translator.id
+    assert translated_tile(project, "target0", CORNER, translator.id).missing.translator == translator.id
 
 
 def test_wrong_wishes_name_the_remedy(project, matching):
