@@ -249,6 +249,13 @@ def test_active_run_is_the_latest_finished_one_or_the_pinned_one(project):
     assert project.need("segmenter", first.id, "").id == first.id
 
 
+@pytest.mark.parametrize("last", ["train-translator", "import-translator"])
+def test_of_two_ways_to_a_translator_the_later_run_is_active(project, last):
+    for verb in ("import-translator", "train-translator", last):
+        newest = finished(project, verb)
+    assert project.active("translator").id == newest.id
+
+
 def test_proposals_made_to_compare_never_become_the_active_ones(project):
     proposed, compared = (project.create_run("propose", ProposeConfig(for_comparison=only)) for only in (False, True))
     for run in (proposed, compared):

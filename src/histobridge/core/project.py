@@ -242,7 +242,8 @@ class Project:
 
     def runs(self, verb: str = "") -> list[Run]:
         """All runs in the order they were made, or those of one job."""
-        folders = sorted(path.parent for path in (self.path / "runs").glob("*/run.json"))
+        named = f"*-{verb}-*" if verb else "*"
+        folders = sorted(path.parent for path in (self.path / "runs").glob(f"{named}/run.json"))
         return [run for run in map(Run, folders) if verb in ("", run.verb)]
 
     def run(self, run_id: str) -> Run:
@@ -256,8 +257,9 @@ class Project:
         """Return the run chosen by hand, else the latest finished one that was not made to compare only, else none."""
         if kind in self.manifest.active:
             return self.run(self.manifest.active[kind])
-        verbs = [verb for verb, made in KIND_OF_VERB.items() if made == kind]
-        finished = (run for verb in verbs for run in reversed(self.runs(verb)) if run.state().status == "finished")
+        made = [run for verb, makes in KIND_OF_VERB.items() if makes == kind for run in self.runs(verb)]
+        latest = sorted(made, key=lambda run: run.id, reverse=True)
+        finished = (run for run in latest if run.state().status == "finished")
         return next((run for run in finished if not run.config.get("for_comparison")), None)
 
     def need(self, kind: RunKind, run_id: str, remedy: str) -> Run:
