@@ -3,9 +3,8 @@
 import errno
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 from hands import FREE, click, mouse, point, press, stroke
 from qtpy.QtCore import QEvent, Qt
@@ -113,6 +112,11 @@ def translators(stage, project: Project) -> None:
         stage.wait()
         bar.setValue(shown.y() if name != "curves" else bar.maximum())
         stage.shot(f"translate-{name}", says)
+    imports = stage.window.page("translate").elsewhere
+    click(imports.toggle)
+    stage.wait()
+    bar.setValue(imports.y())
+    stage.shot("translate-import", "Translate: generators that were trained elsewhere.")
 
 
 # -- review ------------------------------------------------------------------------------------------------------------
@@ -122,9 +126,8 @@ def review(stage, project: Project) -> None:
     """The page, a stroke, the list of tiles, the map of a large image."""
     window = stage.window
     images = [record.id for record in project.images("target")][:3]
-    append_effort(
-        window.session.project, [Effort(image=image, tile="r000c000", seconds=48, strokes=9) for image in images]
-    )
+    spent = [Effort(image=image, tile="r000c000", seconds=48, strokes=9) for image in images]
+    append_effort(window.session.project, spent)
     click(window.step_bar.buttons["review"])
     page = window.page("review")
     stage.wait()
@@ -264,27 +267,12 @@ def learn_and_export(stage, project: Project) -> None:
 # -- trouble -----------------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def full_disk() -> Iterator[None]:
-    """A disk on which no edit can be written."""
-    real = os.pwrite
-
-    def no_space(*_: object) -> int:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    os.pwrite = no_space
-    try:
-        yield
-    finally:
-        os.pwrite = real
-
-
 def trouble(stage, project: Project) -> None:
     """A full disk, and a second window."""
     window = stage.window
     click(window.step_bar.buttons["review"])
     stage.wait()
-    with full_disk():
+    with patch("os.pwrite", side_effect=OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))):
         press(stage.viewer, Qt.Key.Key_2)
         stroke(stage.viewer, stage.viewer.layers["labels"], 60, (50, 110))
         stage.wait(4000)

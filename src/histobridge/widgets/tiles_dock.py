@@ -132,12 +132,11 @@ class TilesDock(QWidget):
         filters = QHBoxLayout()
         filters.addWidget(self.status)
         filters.addWidget(self.order)
-        filters.addWidget(self.text, 1)
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(4, 4, 4, 4)
         self._layout.addLayout(filters)
         self._actions = row(self.save_button)
-        for widget in (self.empty, self.table, self.sums, self.trouble, self._actions):
+        for widget in (self.text, self.empty, self.table, self.sums, self.trouble, self._actions):
             self._layout.addWidget(widget)
         session.project_changed.connect(self._thumbnails.forget)
         worklist.renewed.connect(self._renew)
