@@ -16,7 +16,7 @@ VERB = "translate-image"
 
 
 class TrainedLook(QObject):
-    """Asks for one job at a time, so that a user who leafs through tiles does not fill the queue.
+    """Asks for one job at a time, so that a user who goes from tile to tile does not fill the queue.
 
     Parameters
     ----------
