@@ -157,16 +157,26 @@ def test_a_mended_sheath_is_no_longer_marked_and_the_other_mark_stays():
     assert [each.window[1] for each in after] == [slice(81, 100)]
 
 
-@settings(max_examples=25, deadline=None)
-@given(data=st.data())
-def test_checking_nearby_tells_the_same_as_checking_all(data):
-    classes, known = FIELD.copy(), check_rules(view_of(FIELD))
-    for _ in range(data.draw(st.integers(1, 4))):
-        y, x, radius = (data.draw(st.integers(*limits)) for limits in ((0, 255), (0, 255), (1, 25)))
-        painted = disc(classes.shape, (y, x), radius)
-        classes = np.where(painted, data.draw(st.sampled_from([0, 1, 2, 255])), classes).astype(np.uint8)
+STROKE = st.tuples(st.integers(0, 255), st.integers(0, 255), st.integers(1, 25), st.sampled_from([0, 1, 2, 255]))
+
+
+def painted(classes, strokes):
+    """Paint discs (y, x, radius, value) one after the other; the classes, and what checking near each of them found."""
+    known = check_rules(view_of(classes))
+    for y, x, radius, value in strokes:
+        classes = np.where(disc(classes.shape, (y, x), radius), value, classes).astype(np.uint8)
         near = (slice(max(0, y - radius), y + radius + 1), slice(max(0, x - radius), x + radius + 1))
         known = check_rules(view_of(classes), near, known)
-    full = check_rules(view_of(classes))
-    assert {str(each) for each in known} == {str(each) for each in full}
-    assert len(known) == len(full)
+    return classes, sorted(map(str, known))
+
+
+def test_a_gap_that_is_not_seen_from_nearby_is_looked_for_in_the_whole_tile():
+    classes, known = painted(FIELD, [(131, 33, 16, 1), (0, 0, 1, 0), (6, 0, 25, 0)])
+    assert known == sorted(map(str, check_rules(view_of(classes))))
+
+
+@settings(max_examples=25, deadline=None)
+@given(strokes=st.lists(STROKE, min_size=1, max_size=4))
+def test_checking_nearby_tells_the_same_as_checking_all(strokes):
+    classes, known = painted(FIELD, strokes)
+    assert known == sorted(map(str, check_rules(view_of(classes))))

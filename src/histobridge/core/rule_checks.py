@@ -90,6 +90,13 @@ class Piece:
         found[0] = False
         return found
 
+    def hidden(self, places: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Whether places (2, N), (y, x), lie outside the piece where the tile goes on."""
+        above, below, left, right = self.goes_on
+        (y, x), (height, width) = places, self.classes.shape
+        outside = ((y < 0) & above) | ((y >= height) & below) | ((x < 0) & left) | ((x >= width) & right)
+        return np.asarray(outside, np.bool_)
+
     def partly_seen(self, box: Window, margin: int) -> bool:
         """Whether something this near is the edge of the tile, or ignored."""
         for side, length, before, after in zip(
@@ -137,7 +144,7 @@ def open_sheaths(piece: Piece, axons: Regions, zone: Window) -> Iterator[Violati
 
 
 def _open(piece: Piece, axons: Regions, number: int, box: Window) -> Iterator[Violation]:
-    """Say where the sheath of an axon is open, by rays from its middle."""
+    """Say where the sheath of an axon is open, by rays from its middle; `UnclearError` if one leaves the piece."""
     diameter = 2 * float(np.sqrt(np.count_nonzero(axons[box] == number) / np.pi))
     if piece.partly_seen(box, round(SHEATH * diameter) + 2):
         return
@@ -145,11 +152,14 @@ def _open(piece: Piece, axons: Regions, number: int, box: Window) -> Iterator[Vi
     angles = np.linspace(0, 2 * np.pi, RAYS, endpoint=False)
     steps = np.arange(int(np.hypot(*(side.stop - side.start for side in box)) + diameter) + 8)
     rays = np.rint(np.stack((np.sin(angles), np.cos(angles)))[:, :, None] * steps).astype(np.intp)
-    limit = np.array(piece.classes.shape)[:, None, None] - 1
-    places = np.clip(rays + np.array(centre)[:, None, None], 0, limit)
+    wanted = rays + np.array(centre)[:, None, None]
+    places = np.clip(wanted, 0, np.array(piece.classes.shape)[:, None, None] - 1)
     end = len(steps) - (axons[tuple(places)] == number)[:, ::-1].argmax(axis=1)
     sheath = (piece.classes[tuple(places)] == piece.pair[1]) & (steps >= end[:, None])
     gaps = np.where(sheath.any(axis=1), sheath.argmax(axis=1) - end, len(steps))
+    reached = np.minimum(gaps + end, len(steps) - 1)
+    if piece.hidden(wanted[:, range(RAYS), reached]).any():
+        raise UnclearError
     if not (gaps <= SHEATH * diameter + 2).any():
         yield Violation("bare", centre, box, "An axon without a sheath")
         return
