@@ -93,7 +93,7 @@ class Ranking(Pair):
 
         matching = load_matching(self.project, matched.id)
         panel = self.panels.setdefault(matched.id, panel_of_project(self.project, matching))
-        quality = measure(load_translator(self.project, translator, matching), panel, tiles=False)
+        quality = measure(load_translator(self.project, translator, matching), panel)
         config = ProposeConfig(
             route=self.arguments.route,
             translator=translator,

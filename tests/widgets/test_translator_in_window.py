@@ -106,6 +106,10 @@ def test_a_translator_is_watched_stopped_resumed_and_judged_on_its_page(make_win
     assert shown.progress.text() == f"Trained: step {STEPS} of {STEPS}."
     assert shown.verdict.words.text().split(".")[0] in ("Good", "Doubtful", "Failed")
     assert shown.verdict.tiling.text().startswith("Tiles join, source to target: seams ")
+    evidence = shown.verdict.evidence
+    assert evidence.isVisibleTo(page)
+    assert evidence.pictures["tiles"].shows_something
+    assert not evidence.captions["structures"].isVisibleTo(page)  # no segmenter has looked at it
 
 
 @pytest.fixture
@@ -189,7 +193,9 @@ def test_an_import_that_failed_says_why_and_what_to_do(page, session, engine, tm
     assert box.trouble.text() == ""
     engine.work()
     session.poll()
-    assert "target to source. Nothing was measured, as that takes both directions." in box.told.text()
+    assert "Imported: target to source. It is in the list" in box.told.text()
+    assert "It translates images of the target alone" in box.verdict.words.text()
+    assert box.verdict.tiling.text().startswith("Tiles join, target to source")
     box.verdict.use_button.click()
     assert page.gone == [("labels", {"translator": session.newest("import-translator").run.id})]
 

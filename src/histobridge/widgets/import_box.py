@@ -70,5 +70,5 @@ def _words(item: Followed) -> str:
     if state.status != "finished":
         return {"queued": "Waiting for its turn.", "running": f"Importing: {state.message}…"}.get(state.status, "")
     ways = " and ".join(str(way).replace("_", " ") for way in state.result.get("directions", ()))
-    unseen = "" if "verdict" in state.result else " Nothing was measured, as that takes both directions."
+    unseen = "" if "verdict" in state.result else " Nothing was measured, as the images are too small."
     return f"Imported: {ways}.{unseen} It is in the list of translators on the page Labels."

@@ -13,11 +13,10 @@ from histobridge.widgets.job_panel import ENDINGS, time_left
 from histobridge.widgets.page import Note
 from histobridge.widgets.pictures import Picture
 from histobridge.widgets.session import Followed
+from histobridge.widgets.translator_verdict import EVIDENCE
+from histobridge.widgets.triptych import WAYS
 
-PICTURES = {
-    "source_to_target": "Source → translated → back",
-    "target_to_source": "Target → translated → back",
-}
+PICTURES = WAYS | EVIDENCE
 """What the previews of jobs show, where their names do not say it."""
 
 

@@ -11,7 +11,7 @@ from histobridge.widgets.job_panel import time_left
 from histobridge.widgets.page import Note, button, heading, row
 from histobridge.widgets.session import Followed, Session
 from histobridge.widgets.translator_verdict import TranslatorVerdict
-from histobridge.widgets.triptych import Triptych
+from histobridge.widgets.triptych import WAYS, Triptych
 
 STOPPED = ("failed", "cancelled", "interrupted")
 
@@ -34,7 +34,7 @@ class TranslatorResult(QWidget):
         self.stop_button = button("Stop", self._stop, "Stop the training; what it learned so far is kept")
         self.resume_button = button("Resume", self._resume, "Go on from the last checkpoint")
         self.verdict = TranslatorVerdict(use)
-        self.triptych = Triptych()
+        self.triptych = Triptych(WAYS)
         self.losses, self.on_tiles = Curves(), Curves(tiles=True)
         self.tiles_heading = heading("On these tiles: grey values back, and texture (smaller is better)")
         self.tiles_heading.setWordWrap(True)

@@ -1,4 +1,4 @@
-"""Whether a translator is any good, in words, and a button to use it."""
+"""Whether a translator is any good, in words and pictures, and a button to use it."""
 
 from collections.abc import Callable
 
@@ -9,6 +9,12 @@ from histobridge.core.translate.quality.report import Quality, read_quality
 from histobridge.core.translate.quality.verdict import tiling_words
 from histobridge.widgets.page import ERROR_STYLE, Note, button, row
 from histobridge.widgets.session import Followed
+from histobridge.widgets.triptych import Triptych
+
+EVIDENCE = {
+    "structures": "Source → there and back → red: the segmenter sees something else",
+    "tiles": "Tile by tile: before → translated → red: depends on where tiles begin",
+}
 
 
 class TranslatorVerdict(QWidget):
@@ -24,12 +30,14 @@ class TranslatorVerdict(QWidget):
         super().__init__()
         self._use, self._run_id = use, ""
         self.trouble, self.words, self.tiling = Note(style=ERROR_STYLE), Note(), Note()
+        self.evidence = Triptych(EVIDENCE)
         self.use_button = button("Use it for labels", self._propose, "Go on to Labels with this translator")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         for note in (self.trouble, self.words, self.tiling):
             layout.addWidget(note)
-        layout.addWidget(row(self.use_button))
+        for widget in (self.evidence, row(self.use_button)):
+            layout.addWidget(widget)
 
     def follow(self, item: Followed) -> None:
         """Say the verdict of a run that is done; nothing of one that is not."""
@@ -43,6 +51,9 @@ class TranslatorVerdict(QWidget):
         self.trouble.say(trouble)
         self.words.say(quality.words() if quality is not None else "")
         self.tiling.say(_not_said_yet(quality) if quality is not None else "")
+        if done:
+            self.evidence.follow(item.run.path)
+        self.evidence.setVisible(quality is not None and self.evidence.tiles() > 0)
         self.use_button.setVisible(done and (quality is None or quality.verdict != "failed"))
 
     def _propose(self) -> None:

@@ -1,5 +1,6 @@
-"""Tiles of both domains there and back, one at a time, as a training translator makes them."""
+"""Tiles there and back, one at a time: as a training translator makes them, and as the checks saw them."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from qtpy.QtCore import QRect, Qt
@@ -18,23 +19,33 @@ ACROSS = 3
 
 
 class Triptych(QWidget):
-    """A tile, its translation, and what comes back of it, for both directions; buttons go to the other tiles."""
+    """Three panels of a tile for each of some pictures of a run; a button goes to the other tiles.
 
-    def __init__(self, height: int = 110):
+    Parameters
+    ----------
+    captions : mapping of str to str
+        By the name of a picture, ``preview-<name>.png`` in the folder of the run.
+    height : int
+        Of a row, in pixels.
+    """
+
+    def __init__(self, captions: Mapping[str, str], height: int = 110):
         super().__init__()
         self._files: dict[str, tuple[int, QPixmap]] = {}
         self._tile, self._run = 0, Path()
-        self.pictures = {name: Picture(height) for name in WAYS}
+        self.pictures = {name: Picture(height) for name in captions}
+        self.captions: dict[str, QLabel] = {}
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
-        for name, text in WAYS.items():
-            caption = QLabel(text)
+        for name, text in captions.items():
+            self.captions[name] = caption = QLabel(text)
             caption.setAlignment(Qt.AlignmentFlag.AlignCenter)
+            caption.setWordWrap(True)
             layout.addWidget(caption)
             layout.addWidget(self.pictures[name])
         self.told = QLabel()
-        self.next_button = button("Next tile", self.next, "The tiles stay the same while a translator trains")
+        self.next_button = button("Next tile", self.next, "Each row shows the same tile from left to right")
         self.others = row(self.told, self.next_button)
         layout.addWidget(self.others)
         self._draw()
@@ -44,7 +55,7 @@ class Triptych(QWidget):
         if folder != self._run:
             self._run, self._files, self._tile = folder, {}, 0
         changed = not self._files
-        for name in WAYS:
+        for name in self.pictures:
             file = folder / f"preview-{name}.png"
             stamp = file.stat().st_mtime_ns if file.exists() else 0
             if stamp and stamp != self._files.get(name, (0, None))[0]:
@@ -57,8 +68,7 @@ class Triptych(QWidget):
 
     def tiles(self) -> int:
         """How many tiles there are to see."""
-        counts = [round(ACROSS * picture.height() / picture.width()) for _, picture in self._files.values()]
-        return max(1, *counts) if counts else 0
+        return max((_rows(picture) for _, picture in self._files.values()), default=0)
 
     def next(self) -> None:
         """Show the next tile, after the last the first."""
@@ -69,9 +79,17 @@ class Triptych(QWidget):
         count = self.tiles()
         for name, shown in self.pictures.items():
             _, picture = self._files.get(name, (0, QPixmap()))
-            side = picture.height() // max(1, count)
-            part = picture.copy(QRect(0, self._tile * side, picture.width(), side)) if side else QPixmap()
-            shown.show_pixmap(part)
+            rows = _rows(picture)
+            side = picture.height() // max(1, rows)
+            top = self._tile % max(1, rows) * side
+            shown.show_pixmap(picture.copy(QRect(0, top, picture.width(), side)) if rows else QPixmap())
+            for widget in (shown, self.captions[name]):
+                widget.setVisible(rows > 0)
         self.told.setText(f"Tile {self._tile + 1} of {count}")
         self.others.setVisible(count > 1)
         self.setVisible(count > 0)
+
+
+def _rows(picture: QPixmap) -> int:
+    """How many rows of square panels a picture has; none if it is not there."""
+    return 0 if picture.isNull() else max(1, round(ACROSS * picture.height() / picture.width()))

@@ -19,14 +19,14 @@ from histobridge.core.job import Job, Progress
 from histobridge.core.matching import load_matching
 from histobridge.core.project import Project
 from histobridge.core.runs import Run
-from histobridge.core.translate.base import BOTH_DIRECTIONS, Image, Look, Window, check_direction, translate_window
+from histobridge.core.translate.base import Image, Look, Window, check_direction, translate_window
 from histobridge.core.translate.card import TranslatorCard, card_of
 from histobridge.core.translate.cyclegan import CycleGan
 from histobridge.core.translate.generators import generator_of, reach_of
 from histobridge.core.translate.import_config import ImportTranslatorConfig, Spread
 from histobridge.core.translate.instant import Instant
 from histobridge.core.translate.map_norms import Grid, Moments, Place, Statistics, norms_of, with_map_norms
-from histobridge.core.translate.quality.measure import measure
+from histobridge.core.translate.quality.measure import examine
 from histobridge.core.translate.quality.panel import panel_of_project
 from histobridge.core.translate.quality.report import write_quality
 
@@ -225,7 +225,7 @@ def import_translator(project: Project, run: Run, config: ImportTranslatorConfig
     Returns
     -------
     dict
-        ``directions``, and ``verdict`` in words where there are both directions and images to tell by.
+        ``directions``, and ``verdict`` in words where the images are large enough to tell.
 
     Raises
     ------
@@ -254,9 +254,10 @@ def import_translator(project: Project, run: Run, config: ImportTranslatorConfig
     translator.save(run.path)
     yield Progress(1, 2, "looking at what it makes")
     result: dict[str, Any] = {"directions": list(files)}
-    panel = panel_of_project(project, matching, config.device) if translator.directions == BOTH_DIRECTIONS else None
+    panel = panel_of_project(project, matching, config.device)
     if panel is not None:
-        quality = measure(translator, panel)
+        quality, pictures = examine(translator, panel)
         write_quality(run.path, quality)
         result["verdict"] = quality.words()
+        yield Progress(2, 2, "looked at what it makes", {}, pictures)
     return result

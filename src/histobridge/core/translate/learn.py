@@ -16,8 +16,8 @@ from histobridge.core.translate.ladder import after_kills, changes, check_proces
 from histobridge.core.translate.learner import TrainedTranslator, load_trained
 from histobridge.core.translate.polarity import UNSETTLED, with_fitting_identity
 from histobridge.core.translate.quality.choosing import Chooser
-from histobridge.core.translate.quality.measure import measure
-from histobridge.core.translate.quality.panel import Panel, panel_of_project
+from histobridge.core.translate.quality.measure import examine, measure
+from histobridge.core.translate.quality.panel import panel_of_project
 from histobridge.core.translate.quality.report import write_quality
 from histobridge.core.translate.train import train_matched, train_pair
 
@@ -68,7 +68,7 @@ def train_translator(project: Project, run: Run, config: TrainTranslatorConfig) 
     panel = panel_of_project(project, matching, config.device)
     chooser = None
     if config.keep_best and panel is not None:
-        chooser = Chooser(lambda seen: measure(seen, panel, tiles=False).score, run.path, config.keep_checkpoints)
+        chooser = Chooser(lambda seen: measure(seen, panel).score, run.path, config.keep_checkpoints)
     translator = yield from train_matched(
         fields, instant, config, run.path, lambda step: run.log("checkpoint", step=step), chooser
     )
@@ -85,18 +85,14 @@ def train_translator(project: Project, run: Run, config: TrainTranslatorConfig) 
         result["changed"] = less
     if panel is not None:
         yield Progress(config.steps, config.steps, "looking at what it makes")
-        result["verdict"] = _judge(translator, panel, chooser, run)
+        quality, pictures = examine(translator, panel)
+        if chooser is not None:
+            quality = quality.model_copy(update={"step": chooser.step, "history": tuple(chooser.history)})
+        write_quality(run.path, quality)
+        result["verdict"] = quality.words()
+        yield Progress(config.steps, config.steps, "looked at what it makes", {}, pictures)
     translator.save(run.path)
     return result
-
-
-def _judge(translator: TrainedTranslator, panel: Panel, chooser: Chooser | None, run: Run) -> str:
-    """Write ``quality.json``; return the verdict in words."""
-    quality = measure(translator, panel)
-    if chooser is not None:
-        quality = quality.model_copy(update={"step": chooser.step, "history": tuple(chooser.history)})
-    write_quality(run.path, quality)
-    return quality.words()
 
 
 def load_translator(project: Project, name: str, matching: Matching, device: str = "auto") -> Translator:

@@ -16,7 +16,7 @@ from histobridge.core.translate.quality.hallucination import hallucinated_share,
 from histobridge.core.translate.quality.kernel_distance import kernel_distance
 from histobridge.core.translate.quality.objects import objects_kept
 from histobridge.core.translate.quality.spectrum import spectrum, spectrum_distance
-from histobridge.core.translate.quality.tiling import seam_ratio, tiling_score, worst_seam
+from histobridge.core.translate.quality.tiling import in_tiles, seam_ratio, worst_seam
 
 
 def texture(seed, size=128):
@@ -238,9 +238,9 @@ class Brightened(Identity):
 
 def test_tiles_of_a_local_translator_join_and_those_with_statistics_of_their_own_do_not():
     image = (texture(1) * 0.2 + np.linspace(-0.5, 0.5, 128, dtype=np.float32)).astype(np.float32)
-    fine = tiling_score(Identity(), image, "source_to_target", look_of(image))
+    fine = in_tiles(Identity(), image, "source_to_target", look_of(image)).joined
     assert fine.mismatch == 0
     assert fine.seam_ratio == pytest.approx(1, abs=0.2)
-    torn = tiling_score(Brightened(), image, "source_to_target", look_of(image))
+    torn = in_tiles(Brightened(), image, "source_to_target", look_of(image)).joined
     assert torn.mismatch > 0.1
     assert torn.seam_ratio > 1.3

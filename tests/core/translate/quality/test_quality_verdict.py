@@ -10,7 +10,7 @@ from histobridge.core.segment.model import ModelCard, Segmenter
 from histobridge.core.translate.base import look_of
 from histobridge.core.translate.instant import Identity, Instant
 from histobridge.core.translate.quality.features import segmenter_features
-from histobridge.core.translate.quality.measure import measure
+from histobridge.core.translate.quality.measure import examine, measure
 from histobridge.core.translate.quality.panel import Panel, Shown, panel_of_fields
 from histobridge.core.translate.quality.report import read_quality, write_quality
 from histobridge.core.translate.quality.verdict import judged, tiling_words
@@ -75,12 +75,12 @@ class Bent(Identity):
 
 
 def flaws(panel, change):
-    quality = measure(Bent(change), panel, tiles=False)
+    quality = measure(Bent(change), panel)
     return quality.verdict, quality.words(), quality.structure
 
 
 def test_a_translation_that_keeps_everything_is_not_failed(panel):
-    quality = measure(panel.instant, panel)
+    quality = examine(panel.instant, panel)[0]
     assert (quality.verdict, quality.words()[:5]) == ("good", "Good.")
     assert quality.structure.dice_after == pytest.approx(quality.structure.dice_before, abs=0.03)
     assert (quality.structure.count, quality.structure.boundary_px) == (1, 0)
@@ -119,7 +119,7 @@ def test_what_hides_in_a_fake_does_not_count(panel):
                 return (image * 1e-3).astype(np.float32)
             return np.clip(image * 1e3, -1, 1).astype(np.float32)
 
-    quality = measure(Hidden(), panel, tiles=False)
+    quality = measure(Hidden(), panel)
     way = quality.ways["source_to_target"]
     assert way.cycle.ssim > 0.99
     assert way.robust.ssim < 0.3
@@ -127,7 +127,7 @@ def test_what_hides_in_a_fake_does_not_count(panel):
 
 
 def test_looking_more_like_the_target_raises_the_score_and_less_makes_it_doubtful(panel):
-    quality = measure(panel.instant, panel, tiles=False)
+    quality = measure(panel.instant, panel)
 
     def at(kid):
         ways = {
@@ -181,7 +181,7 @@ def unjudged(panel):
 @pytest.mark.parametrize("translator", [Stepped, OwnTiles])
 @pytest.mark.parametrize("wrong", ["source_to_target", "target_to_source"])
 def test_a_constant_added_to_each_tile_is_caught_in_either_direction(unjudged, wrong, translator):
-    quality = measure(translator(wrong), unjudged)
+    quality = examine(translator(wrong), unjudged)[0]
     told = dict(zip(quality.tiling, tiling_words(quality).splitlines(), strict=True))
     assert {way for way, line in told.items() if line.startswith("Tiles do not join")} == {wrong}
     worst = quality.tiling[wrong].worst
@@ -191,13 +191,13 @@ def test_a_constant_added_to_each_tile_is_caught_in_either_direction(unjudged, w
 
 
 def test_how_tiles_join_is_told_for_both_directions_wherever_it_was_measured(panel):
-    lines = tiling_words(measure(panel.instant, panel)).splitlines()
+    lines = tiling_words(examine(panel.instant, panel)[0]).splitlines()
     assert [line.split(":")[0] for line in lines] == [
         "Tiles join, source to target",
         "Tiles join, target to source",
     ]
     assert all(line.endswith("largest mismatch 0.0 of 255 grey levels.") for line in lines)
-    assert tiling_words(measure(panel.instant, panel, tiles=False)) == ""
+    assert tiling_words(measure(panel.instant, panel)) == ""
 
 
 def test_a_file_of_when_one_direction_was_looked_at_is_still_read(tmp_path):
@@ -209,7 +209,7 @@ def test_a_file_of_when_one_direction_was_looked_at_is_still_read(tmp_path):
 
 
 def test_without_a_segmenter_the_verdict_is_doubtful_and_says_so(panel, unjudged):
-    quality = measure(panel.instant, unjudged, tiles=False)
+    quality = measure(panel.instant, unjudged)
     assert quality.structure is None
     assert quality.verdict == "doubtful"
     assert "No segmenter of the source has looked at it" in quality.words()
@@ -217,7 +217,7 @@ def test_without_a_segmenter_the_verdict_is_doubtful_and_says_so(panel, unjudged
 
 def test_quality_is_read_back_as_written(panel, tmp_path):
     assert read_quality(tmp_path) is None
-    quality = measure(panel.instant, panel, tiles=False)
+    quality = measure(panel.instant, panel)
     write_quality(tmp_path, quality)
     assert read_quality(tmp_path) == quality
 
@@ -233,3 +233,31 @@ def test_features_of_a_segmenter_are_those_of_its_deepest_layer(panel):
     image[:, 32:] = 0.5
     found = segmenter_features(panel.segmenter)([image])[:7]
     np.testing.assert_allclose(found[:, 0], [0, 0, 0, 0.25, 0.5, 0.5, 0.5], atol=1e-4)
+
+
+class Oneway(Bent):
+    """The same, but knows one direction only."""
+
+    def __init__(self, direction, change=np.copy):
+        super().__init__(change)
+        object.__setattr__(self, "directions", frozenset({direction}))
+
+    def translate(self, image, direction, look, origin=(0, 0)):
+        assert direction in self.directions
+        return super().translate(image, direction, look, origin)
+
+
+def test_a_translator_without_a_way_back_is_judged_by_what_it_makes(panel):
+    quality = measure(Oneway("source_to_target", lambda image: np.full_like(image, -0.6)), panel)
+    assert (quality.verdict, quality.structure.count) == ("failed", 0)
+    assert quality.ways["source_to_target"].cycle is None
+    assert measure(Oneway("source_to_target"), panel).structure.dice_after > 0.9
+
+
+def test_without_labels_on_its_way_nobody_knows_what_becomes_of_structures(panel):
+    quality, pictures = examine(Oneway("target_to_source"), panel)
+    assert quality.structure is None
+    assert quality.verdict == "doubtful"
+    assert "images of the target alone, which have no labels" in quality.words()
+    assert list(quality.tiling) == ["target_to_source"]
+    assert set(pictures) == {"tiles"}

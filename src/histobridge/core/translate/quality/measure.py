@@ -11,6 +11,7 @@ from histobridge.core.translate.base import Image, Look, Translator
 from histobridge.core.translate.quality.boundary import boundary_displacement
 from histobridge.core.translate.quality.consistency import consistency
 from histobridge.core.translate.quality.cycle import cycle_score, disturbed
+from histobridge.core.translate.quality.evidence import Evidence, structure_picture, tile_picture
 from histobridge.core.translate.quality.features import Features, filter_features, segmenter_features, standardised
 from histobridge.core.translate.quality.frechet import frechet_distance
 from histobridge.core.translate.quality.grey import grey_distance
@@ -18,45 +19,77 @@ from histobridge.core.translate.quality.hallucination import hallucinated_share,
 from histobridge.core.translate.quality.kernel_distance import kernel_distance
 from histobridge.core.translate.quality.objects import objects_kept
 from histobridge.core.translate.quality.panel import Panel, Shown
-from histobridge.core.translate.quality.report import Cycle, Looks, Quality, Structure, Tiling, WayQuality
+from histobridge.core.translate.quality.report import Cycle, Looks, Quality, Structure, WayQuality
 from histobridge.core.translate.quality.spectrum import spectrum_distance
-from histobridge.core.translate.quality.tiling import SMALLEST_TILE, tiling_score
+from histobridge.core.translate.quality.tiling import SMALLEST_TILE, InTiles, in_tiles
 from histobridge.core.translate.quality.verdict import judged
 
 THERE: Direction = "source_to_target"
 BACK: Direction = "target_to_source"
+OPPOSITE: dict[Direction, Direction] = {THERE: BACK, BACK: THERE}
 
 
-def measure(translator: Translator, panel: Panel, *, tiles: bool = True) -> Quality:
-    """Measure and judge a translator that has both directions.
+def measure(translator: Translator, panel: Panel) -> Quality:
+    """Measure and judge a translator, but for how its tiles join, which takes longer than all the rest.
 
     Parameters
     ----------
     translator : Translator
+        What it does not bring back, as it has one direction only, the instant map does for the segmenter to look at.
     panel : Panel
-    tiles : bool
-        Also measure how tiles join, which takes longer than all the rest.
 
     Returns
     -------
     Quality
         Judged.
     """
-    there, back = (_Way(translator, panel, direction) for direction in (THERE, BACK))
-    quality = Quality(ways={way.direction: way.quality() for way in (there, back)}, structure=_structure(there, panel))
-    if tiles:
-        tiling = {way.direction: _tiling(translator, way.direction, way.start[0]) for way in (there, back)}
-        quality = quality.model_copy(update={"tiling": tiling})
-    return judged(quality)
+    return judged(_quality(_ways(translator, panel), panel)[0])
 
 
-def _tiling(translator: Translator, direction: Direction, shown: Shown) -> Tiling:
+def examine(translator: Translator, panel: Panel) -> tuple[Quality, dict[str, Evidence]]:
+    """Measure and judge a translator and how its tiles join, and show where it invents and where tiles can be seen.
+
+    Parameters
+    ----------
+    translator : Translator
+        See `measure`.
+    panel : Panel
+
+    Returns
+    -------
+    quality : Quality
+        Judged.
+    pictures : dict of array, (Y, X, 3) uint8
+        ``structures``, where a segmenter looked at labelled images, and ``tiles``; see `structure_picture` and
+        `tile_picture`.
+    """
+    ways = _ways(translator, panel)
+    quality, changes = _quality(ways, panel)
+    cut = {way.direction: _in_tiles(translator, way.direction, way.start[0]) for way in ways}
+    pictures = {"tiles": tile_picture(list(cut.values()))}
+    if changes:
+        there = ways[0]
+        pictures["structures"] = structure_picture([one.image for one in there.start], there.returned, changes)
+    return judged(quality.model_copy(update={"tiling": {way: tiles.joined for way, tiles in cut.items()}})), pictures
+
+
+def _ways(translator: Translator, panel: Panel) -> list["_Way"]:
+    return [_Way(translator, panel, direction) for direction in (THERE, BACK) if direction in translator.directions]
+
+
+def _quality(ways: Sequence["_Way"], panel: Panel) -> tuple[Quality, list[NDArray[np.float32]]]:
+    """What was found, not judged, and the hallucination map of each labelled crop."""
+    structure, changes = _structure(ways[0], panel)
+    return Quality(ways={way.direction: way.quality() for way in ways}, structure=structure), changes
+
+
+def _in_tiles(translator: Translator, direction: Direction, shown: Shown) -> InTiles:
     """Look at one crop in tiles of a third of its side, or in larger ones of the translator's own, which cost less."""
     side = min(shown.image.shape)
     tile = max(SMALLEST_TILE, side // 3)
     if tile < translator.alignment < side:
         tile = translator.alignment
-    return tiling_score(translator, shown.image, direction, shown.look, tile)
+    return in_tiles(translator, shown.image, direction, shown.look, tile)
 
 
 class _Way:
@@ -65,13 +98,15 @@ class _Way:
     def __init__(self, translator: Translator, panel: Panel, direction: Direction):
         self.panel, self.direction = panel, direction
         self.start, self.goal = (panel.source, panel.target) if direction == THERE else (panel.target, panel.source)
-        opposite: Direction = BACK if direction == THERE else THERE
         self.look: Look = panel.instant.target_look if direction == THERE else panel.instant.source_look
+        homewards = OPPOSITE[direction]
+        self.returns = homewards in translator.directions
+        back = translator if self.returns else panel.instant
         random = np.random.default_rng(0)
         self.fakes = [translator.translate(shown.image, direction, shown.look) for shown in self.start]
-        self.back = [translator.translate(fake, opposite, self.look) for fake in self.fakes]
+        self.back = [back.translate(fake, homewards, self.look) for fake in self.fakes] if self.returns else []
         noisy = [disturbed(fake, random) for fake in self.fakes]
-        self.robust = [translator.translate(fake, opposite, self.look) for fake in noisy]
+        self.returned = [back.translate(fake, homewards, self.look) for fake in noisy]
 
     def quality(self) -> WayQuality:
         """Measure everything that needs no labels."""
@@ -80,8 +115,8 @@ class _Way:
         of_real, of_bare, of_fakes = (self._features(images) for images in (real, bare, self.fakes))
         scaled = standardised(np.concatenate([of_real, of_bare]), of_real, of_bare, of_fakes)
         return WayQuality(
-            cycle=_cycle(self.start, self.back),
-            robust=_cycle(self.start, self.robust),
+            cycle=_cycle(self.start, self.back) if self.returns else None,
+            robust=_cycle(self.start, self.returned) if self.returns else None,
             looks=_looks((real, scaled[0]), (self.fakes, scaled[2])),
             instant=_looks((real, scaled[0]), (bare, scaled[1])),
         )
@@ -118,12 +153,15 @@ def _cycle(shown: Sequence[Shown], back: Sequence[Image]) -> Cycle:
     )
 
 
-def _structure(way: _Way, panel: Panel) -> Structure | None:
-    """Compare what the source segmenter finds before and after with the labels; none without either."""
+def _structure(way: _Way, panel: Panel) -> tuple[Structure | None, list[NDArray[np.float32]]]:
+    """Compare what the source segmenter finds before and after with the labels; nothing without either.
+
+    The maps say where it finds another class.
+    """
     segmenter = panel.segmenter
     shown = [one for one in panel.source if one.classes is not None]
-    if segmenter is None or len(shown) < len(panel.source):
-        return None
+    if segmenter is None or way.direction == BACK or len(shown) < len(panel.source):
+        return None, []
     labels = [one.classes for one in shown if one.classes is not None]
 
     def probabilities(image: Image) -> NDArray[np.float32]:
@@ -132,14 +170,14 @@ def _structure(way: _Way, panel: Panel) -> Structure | None:
         return found
 
     before = [probabilities(one.image) for one in shown]
-    after = [probabilities(image) for image in way.robust]
+    after = [probabilities(image) for image in way.returned]
     classes = [[segmenter.card.to_values(one.argmax(axis=0)) for one in side] for side in (before, after)]
     agreement = consistency(classes[0], classes[1], labels, segmenter.card.values)
     kept = objects_kept(*([one == panel.reference for one in side] for side in reversed(classes)))
     borders = boundary_displacement(way.fakes, labels)
     own = boundary_displacement([one.image for one in shown], labels)
     changes = [hallucination_map(one, other) for one, other in zip(before, after, strict=True)]
-    return Structure(
+    found = Structure(
         dice_before=agreement.before,
         dice_after=agreement.after,
         count=kept.count if kept else None,
@@ -149,3 +187,4 @@ def _structure(way: _Way, panel: Panel) -> Structure | None:
         boundary_high_px=borders.high_px if borders else None,
         boundary_before_px=own.median_px if own else None,
     )
+    return found, changes

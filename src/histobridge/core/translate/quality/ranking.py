@@ -50,8 +50,8 @@ def measures_of(quality: Quality) -> dict[str, float]:
     found: dict[str, float | None] = {"score": quality.score}
     for name in ("ssim", "psnr_db", "l1"):
         sign = -1 if name == "l1" else 1
-        found[f"cycle {name}"] = _mean([sign * getattr(way.cycle, name) for way in ways])
-        found[f"robust cycle {name}"] = _mean([sign * getattr(way.robust, name) for way in ways])
+        found[f"cycle {name}"] = _mean([sign * getattr(way.cycle, name) for way in ways if way.cycle])
+        found[f"robust cycle {name}"] = _mean([sign * getattr(way.robust, name) for way in ways if way.robust])
     for name in ("kid", "fid", "grey", "spectrum"):
         found[name] = _mean([-getattr(way.looks, name) for way in ways])
     kept = quality.structure

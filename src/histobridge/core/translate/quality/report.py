@@ -46,10 +46,10 @@ class Looks(Config):
 class WayQuality(Config):
     """One direction of translation."""
 
-    cycle: Cycle
-    """There and back as published; it does not tell how good the labels will be."""
+    cycle: Cycle | None
+    """There and back as published; it does not tell how good the labels will be. None where there is no way back."""
 
-    robust: Cycle
+    robust: Cycle | None
     """There and back with noise and rounding in between, so that nothing can hide in a fake."""
 
     looks: Looks

@@ -1,7 +1,7 @@
 """Whether the tiles of a translation join: seams, and dependence on where the grid lies."""
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -91,7 +91,23 @@ def translate_tiled(
     return whole
 
 
-def tiling_score(translator: Translator, image: Image, direction: Direction, look: Look, tile_px: int = 64) -> Tiling:
+class InTiles(NamedTuple):
+    """One image and its translation in two grids of tiles."""
+
+    image: Image
+    """(Y, X), not translated."""
+
+    one: Image
+    """Translated in a grid that starts in its corner."""
+
+    other: Image
+    """And in one that is moved by half a tile."""
+
+    joined: Tiling
+    """How the tiles join."""
+
+
+def in_tiles(translator: Translator, image: Image, direction: Direction, look: Look, tile_px: int = 64) -> InTiles:
     """Translate an image in two grids of tiles and compare.
 
     Seams are looked for where tiles of `tile_px` meet, and where tiles of the translator's own do if it has any.
@@ -108,15 +124,16 @@ def tiling_score(translator: Translator, image: Image, direction: Direction, loo
 
     Returns
     -------
-    Tiling
+    InTiles
     """
     one = translate_tiled(translator, image, direction, look, tile_px)
     other = translate_tiled(translator, image, direction, look, tile_px, tile_px // 2)
     own = translator.alignment
     grid = max((tile_px, own) if own >= SMALLEST_TILE else (tile_px,), key=lambda grid: seam_ratio(one, grid))
-    return Tiling(
+    joined = Tiling(
         seam_ratio=seam_ratio(one, grid),
         before=seam_ratio(image, grid),
         mismatch=float(np.abs(one - other).max()),
         worst=worst_seam(one, grid),
     )
+    return InTiles(image, one, other, joined)

@@ -40,14 +40,16 @@ def score_of(quality: Quality) -> float:
     float
         In [0, 1], the mean of two halves. What is kept: the mean of the share of the agreement with the labels that is
         left, of pixels not invented, and of borders in place; without a segmenter the similarity there and back, with
-        noise in between. What it looks like: the mean over the directions of ``i / (i + k)``, k the kernel distance
-        from real images and i that of the instant map, so that a network that does nothing gets 0.5.
+        noise in between, 0 where there is no way back. What it looks like: the mean over the directions of
+        ``i / (i + k)``, k the kernel distance from real images and i that of the instant map, so that a network that
+        does nothing gets 0.5.
     """
     looks = [_share(way.instant.kid, way.looks.kid) for way in quality.ways.values()]
     if quality.structure is not None:
         kept = _kept(quality.structure)
     else:
-        kept = sum(max(0.0, way.robust.ssim) for way in quality.ways.values()) / len(quality.ways)
+        similar = [max(0.0, way.robust.ssim) for way in quality.ways.values() if way.robust is not None]
+        kept = sum(similar) / max(1, len(similar))
     return (kept + sum(looks) / len(looks)) / 2
 
 
@@ -89,7 +91,12 @@ def judged(quality: Quality) -> Quality:
 def _findings(quality: Quality) -> Iterator[Found]:
     """What speaks against a translation, in the user's words."""
     structure = quality.structure
-    if structure is None:
+    if structure is None and "source_to_target" not in quality.ways:
+        yield (
+            "doubtful",
+            "It translates images of the target alone, which have no labels; see whether structures stay.",
+        )
+    elif structure is None:
         yield "doubtful", "No segmenter of the source has looked at it, so nobody knows what becomes of structures."
     else:
         yield from _structure_findings(structure)
@@ -98,7 +105,7 @@ def _findings(quality: Quality) -> Iterator[Found]:
             name = direction.replace("_", " ")
             yield "doubtful", f"From {name}, images look no more like the other modality than by grey values alone."
     for direction, tiling in quality.tiling.items():
-        if not _joins(tiling):
+        if not joins(tiling):
             yield "doubtful", _tiling_words(direction, tiling)
 
 
@@ -119,18 +126,18 @@ def tiling_words(quality: Quality) -> str:
 
 
 def _tiling_words(direction: Direction, tiling: Tiling) -> str:
-    joins, worst = _joins(tiling), ""
-    if not joins and tiling.worst is not None:
+    well, worst = joins(tiling), ""
+    if not well and tiling.worst is not None:
         worst = f" on average, most at {tiling.worst.axis} {tiling.worst.at} ({tiling.worst.ratio:.2f})"
     return (
-        f"Tiles {'join' if joins else 'do not join'}, {direction.replace('_', ' ')}: "
+        f"Tiles {'join' if well else 'do not join'}, {direction.replace('_', ' ')}: "
         f"seams {tiling.seam_ratio:.2f} (1: none){worst}, "
         f"largest mismatch {tiling.mismatch * LEVELS:.1f} of 255 grey levels."
     )
 
 
-def _joins(tiling: Tiling) -> bool:
-    """Whether borders between tiles cannot be seen."""
+def joins(tiling: Tiling) -> bool:
+    """Tell whether borders between tiles cannot be seen."""
     return tiling.mismatch <= MISMATCH and tiling.seam_ratio <= SEAM * max(1.0, tiling.before)
 
 
