@@ -37,7 +37,7 @@ SIDE = 128
 FIELDS, TESTED = 30, 8
 SOURCE_GREYS, TARGET_GREYS = (0.0, 0.5, -0.8), (-0.6, -0.1, 0.7)
 """Of the rest, insides and rings."""
-PARTS = ("segmentation", "similarity", "contrast", "transport")
+PARTS = ("segmentation", "agreement", "similarity", "contrast", "transport")
 SWITCHES = {"norms": {"demodulated": True}, "segmenter_sees_fakes": {"segmenter_sees_fakes": False}}
 """What else BridgeCUT can be without, and the settings that are so."""
 
@@ -103,7 +103,7 @@ class Drawn:
 def learned(pair: Drawn, config: TrainTranslatorConfig, folder: str):
     """The translator that looks best without labels, and its step."""
     panel = panel_of_fields(pair.source, pair.target, pair.instant)
-    chooser = Chooser(lambda seen: measure(seen, panel, tiles=False).score, Path(folder))
+    chooser = Chooser(lambda seen: measure(seen, panel).score, Path(folder))
     return finish(train_matched(pair.fields, pair.instant, config, chooser=chooser)), chooser.step
 
 

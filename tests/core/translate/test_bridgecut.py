@@ -4,6 +4,7 @@ import torch
 
 from histobridge.core.config import TrainTranslatorConfig
 from histobridge.core.job import finish
+from histobridge.core.segment.losses import masked_dice_ce
 from histobridge.core.translate.base import look_of, translate_window
 from histobridge.core.translate.bridge_learning import BridgeLearner
 from histobridge.core.translate.bridge_settings import BridgeSettings
@@ -15,12 +16,13 @@ SMALL = BridgeSettings(steps=2, segmenter_width=4, patches=16, projection_width=
 BRIEF = TrainTranslatorConfig(
     method="bridgecut", steps=3, crop_px=32, channels=4, blocks=1, checkpoint_every=2, bridge=SMALL, device="cpu"
 )
-ALL = {"generator", "discriminator", "transport", "similarity", "contrast", "segmentation", "segmenter"}
+ALL = {"generator", "discriminator", "transport", "similarity", "contrast", "segmentation", "agreement", "segmenter"}
 OFF = {
     "transport": {"transport"},
     "similarity": {"similarity"},
     "contrast": {"contrast"},
-    "segmentation": {"segmentation", "segmenter"},
+    "segmentation": {"segmentation", "agreement", "segmenter"},
+    "agreement": {"agreement"},
 }
 
 
@@ -65,6 +67,30 @@ def test_translations_are_held_to_the_labels_by_the_mean_segmenter(crops, sees_f
     for name, values in before.items():
         after = learner.networks[name].state_dict()
         assert any(not torch.equal(values[key], after[key]) for key in values), name
+
+
+def test_agreement_is_with_what_the_segmenter_finds_in_the_image_the_surer_the_more(crops):
+    learner = BridgeLearner(BRIEF, CPU, (0, 1, 2))
+    learner.step(*crops)
+    (part,) = learner.parts(dict(zip(("source", "target"), crops, strict=False)), crops[2])
+    losses, fakes = learner.make(part)
+    segmenter = learner.average["segmenter"]
+    with torch.no_grad():
+        sure, found = segmenter(part.real["target"]).softmax(dim=1).max(dim=1)
+        expected = masked_dice_ce(segmenter(fakes["source"]), found, sure)
+    assert losses["agreement"].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_images_of_the_target_learn_to_agree(crops):
+    """What the segmenter finds changes under way; what agreement costs must fall below that without its weight."""
+
+    def lost(agreement):
+        settings = {"agreement": agreement, "transport": 0.0, "similarity": 0.0, "contrast": 0.0, "steps": 1}
+        config = config_with(**settings).model_copy(update={"steps": 200, "learning_rate": 2e-3})
+        learner = BridgeLearner(config, CPU, (0, 1, 2))
+        return np.mean([learner.step(*crops)["agreement"] for _ in range(80)][-10:])
+
+    assert lost(10.0) < 0.8 * lost(1e-6)
 
 
 @pytest.mark.parametrize("steps", [1, 3])

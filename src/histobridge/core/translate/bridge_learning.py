@@ -45,12 +45,14 @@ class BridgeLearner(Contest):
 
     Beside a generator and a discriminator a direction there is, where the source has labels, a segmenter. It learns on
     labelled crops with matched looks and on their translations, and its running mean judges translations: these must
-    still be segmented as the labels say. Discriminator and generator lose by LSGAN; with x(k) a state of the bridge and
-    x₁ = G(x(k), k) the generator loses further
+    still be segmented as the labels say. Images of the target have none: their translations must be segmented as they
+    are themselves. Discriminator and generator lose by LSGAN; with x(k) a state of the bridge and x₁ = G(x(k), k) the
+    generator loses further
 
-        transport |x(k) - x₁|² + similarity |S(x₀) - S(x₁)| + contrast NCE(x₀, x₁) + segmentation L(U(x₁), y),
+        transport |x(k) - x₁|² + similarity |S(x₀) - S(x₁)| + contrast NCE(x₀, x₁)
+        + segmentation L(U(x₁), y, 1) from the source, agreement L(U(x₁), arg max U(x₀), max U(x₀)) from the target,
 
-    each a mean with its weight from `BridgeSettings`, L cross-entropy and Dice.
+    each a mean with its weight from `BridgeSettings`, L cross-entropy and Dice with the weight of each pixel.
 
     Parameters
     ----------
@@ -64,6 +66,7 @@ class BridgeLearner(Contest):
     Bridge: UNSB (Kim et al. 2024, arXiv 2305.15086), k drawn uniformly and x(k) walked to without gradients.
     Its entropy term is left out: the generators draw nothing, so given x(k) there is no entropy for them to keep.
     Segmenter: Zeng et al. (contrastive translation learning) and SECGAN (Januszewski and Jain 2019) train one along.
+    Agreement: semantic consistency of CyCADA (Hoffman et al. 2018, arXiv 1711.03213, eq. 4), by a network that learns.
     """
 
     recency = 3.0
@@ -115,13 +118,25 @@ class BridgeLearner(Contest):
         for direction, start, goal in WAYS:
             found, fake = self._losses(direction, part.real[start], part.drawn)
             found["generator"] = least_squares(self.judge(goal, fake), True)
-            if direction == "source_to_target" and self.segments and part.labels is not None:
-                found["segmentation"] = self._misread(self.average["segmenter"], fake, part.labels)
+            if self.segments and part.labels is not None:
+                found |= self._read(start, part, fake)
             losses |= {name: loss + losses.get(name, 0) for name, loss in found.items()}
             fakes[goal] = fake.detach()
         weights = self._weights()
         loss = torch.stack([weights[name] * found for name, found in losses.items()]).sum()
         return losses | {"loss": loss}, fakes
+
+    def _read(self, start: Domain, part: Part, fake: Tensor) -> Losses:
+        """What is lost by what the segmenter finds in a translation: against labels, or what it finds in the image."""
+        segmenter = self.average["segmenter"]
+        if start == "source":
+            assert part.labels is not None
+            return {"segmentation": self._misread(segmenter, fake, self._channels(part.labels))}
+        if self.settings.agreement == 0:
+            return {}
+        with torch.no_grad(), self.autocast():
+            sure, found = segmenter(part.real[start]).float().softmax(dim=1).max(dim=1)
+        return {"agreement": self._misread(segmenter, fake, found, sure)}
 
     def judge_made(self, part: Part, made: dict[Domain, Tensor]) -> Tensor:
         """What the discriminators lose on real images and on fakes."""
@@ -136,6 +151,7 @@ class BridgeLearner(Contest):
             "similarity": self.settings.similarity,
             "contrast": self.settings.contrast,
             "segmentation": self.settings.segmentation if begun else 0.0,
+            "agreement": self.settings.agreement if begun else 0.0,
         }
 
     def _losses(self, direction: Direction, start: Tensor, drawn: Drawn) -> tuple[Losses, Tensor]:
@@ -191,16 +207,21 @@ class BridgeLearner(Contest):
         images, labels = part.real["source"], part.labels
         if self.settings.segmenter_sees_fakes:
             images, labels = torch.cat([images, fakes["target"]]), torch.cat([labels, labels])
-        return self._misread(self.networks["segmenter"], images, labels)
+        return self._misread(self.networks["segmenter"], images, self._channels(labels))
 
-    def _misread(self, segmenter: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-        """Cross-entropy and Dice of what a segmenter finds in images (N, 1, Y, X) against class values (N, Y, X)."""
-        with self.autocast():
-            logits = self.compute(segmenter, images)
+    def _channels(self, labels: Tensor) -> Tensor:
+        """Channels of the segmenter, (N, Y, X) int64, of class values; 255 where there is none."""
         wanted = torch.full(labels.shape, IGNORE, dtype=torch.int64, device=labels.device)
         for channel, value in enumerate(self.channels):
             wanted[labels == value] = channel
-        return masked_dice_ce(logits.float(), wanted, torch.ones_like(wanted, dtype=torch.float32))
+        return wanted
+
+    def _misread(self, segmenter: nn.Module, images: Tensor, wanted: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Cross-entropy and Dice of what a segmenter finds in images (N, 1, Y, X) against channels (N, Y, X)."""
+        with self.autocast():
+            logits = self.compute(segmenter, images)
+        even = torch.ones_like(wanted, dtype=torch.float32)
+        return masked_dice_ce(logits.float(), wanted, even if weight is None else weight)
 
     def translator(self, instant: Instant, calibration: Mapping[Domain, Tensor] | None = None) -> BridgeCut:
         """Copy the averaged generators into a translator; see `Learner.translator`."""

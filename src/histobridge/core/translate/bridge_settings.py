@@ -20,6 +20,9 @@ class BridgeSettings(Config):
     segmentation: NonNegativeFloat = 1.0
     """Weight of a segmenter that must find the labels of the source in its translation; needs labels."""
 
+    agreement: NonNegativeFloat = 1.0
+    """Weight of the same segmenter finding in the translation of a target image what it found in the image itself."""
+
     segmenter_width: PositiveInt = 8
     """Channels of its first layer."""
 
