@@ -35,7 +35,9 @@ from histobridge.core.runs import Run
 from histobridge.core.sample import make_sample_project, read_truth
 from histobridge.core.stopping import Gain
 from histobridge.core.translate.instant import Instant
+from histobridge.core.translate.quality.evidence import structure_picture, tile_picture
 from histobridge.core.translate.quality.report import Quality, Tiling, write_quality
+from histobridge.core.translate.quality.tiling import InTiles
 from histobridge.core.translations import begin_translation, card_of, to_bytes
 from large import Tiled, add_large, target_field
 
@@ -222,8 +224,20 @@ def translate(project: Project, *, running: bool) -> Run:
             "target_to_source": Tiling(seam_ratio=0.98, mismatch=0.0),
         }
         write_quality(run.path, Quality(ways={}, verdict="good", reasons=(f"{reason} alone.",), tiling=tiling))
+        for name, picture in checked(project, tiling).items():
+            Image.fromarray(picture).save(run.path / f"preview-{name}.png")
         say(run, "finished", message="done", step=600, total=600, started=time.time() - 170)
     return run
+
+
+def checked(project: Project, tiling: dict[str, Tiling]) -> dict[str, np.ndarray]:
+    """Pictures of the checks: a few places of each crop taken for something else, and tiles that join."""
+    crops = [whole(project, record.id)[:96, :96] / np.float32(127.5) - 1 for record in project.images("source")[:4]]
+    noise = [ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(96, 96)), 2) for seed in range(4)]
+    changes = [np.clip(8 * (field - 0.25), 0, 1).astype(np.float32) for field in noise]
+    tiles = [InTiles(crop, -crop, -crop, joined) for crop, joined in zip(crops, tiling.values(), strict=False)]
+    returned = [ndimage.gaussian_filter(crop, 0.6) for crop in crops]
+    return {"structures": structure_picture(crops, returned, changes), "tiles": tile_picture(tiles)}
 
 
 def end_translations(project: Project) -> None:

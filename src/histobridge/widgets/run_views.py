@@ -66,6 +66,7 @@ class RunPictures(QWidget):
         picture.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         caption = QLabel(PICTURES.get(name, name.replace("_", " ")))
         caption.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        caption.setWordWrap(True)
         inside = QVBoxLayout(holder)
         inside.setContentsMargins(0, 0, 0, 0)
         inside.addWidget(picture, 1)
