@@ -30,7 +30,7 @@ CELL = ("pair", "route", "seed", "method", "step")
 MEASURES = (
     *("score", "cycle ssim", "robust cycle ssim", "cycle psnr_db", "robust cycle psnr_db", "cycle l1"),
     *("robust cycle l1", "kid", "fid", "grey", "spectrum"),
-    *("dice kept", "count kept", "size kept", "not invented", "borders"),
+    *("agreement", "dice kept", "count kept", "size kept", "not invented", "borders"),
 )
 COLUMNS = ["date", "commit", "machine", "preset", *CELL, "dice", *MEASURES]
 

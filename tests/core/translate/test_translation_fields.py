@@ -48,7 +48,7 @@ def matching(pair, known_matching):
 
 
 def test_labels_come_at_the_working_scale_with_images_that_have_them(project, matching, pair):
-    labelled, bare = fields_of(project, "source", matching, BRIDGE)
+    labelled, bare, *_ = fields_of(project, "source", matching, BRIDGE)
     assert isinstance(labelled, Labelled)
     assert labelled.image.shape == labelled.classes.shape == (64, 64)
     assert np.mean(labelled.classes == pair.maps[0][::2, ::2]) > 0.9
@@ -61,3 +61,20 @@ def test_labels_are_read_only_where_they_are_used(project, matching):
     )
     assert uses_labels(TrainTranslatorConfig(class_balanced=True))
     assert not uses_labels(BRIDGE.model_copy(update={"bridge": BridgeSettings(segmentation=0)}))
+
+
+def test_sheaths_are_shown_thinner_and_thicker_too(project, matching):
+    """Else their thickness gives a domain away, and translations learn to change it."""
+    labelled, _, *varied = fields_of(project, "source", matching, BRIDGE)
+    own, *shares = (np.mean(field.classes == 2) for field in (labelled, *varied))
+    assert all(isinstance(field, Labelled) for field in varied)
+    assert shares == sorted(shares)
+    assert shares[0] < 0.8 * own < own < 1.2 * own < shares[-1]
+    assert all(np.corrcoef(labelled.image.ravel(), field.image.ravel())[0, 1] > 0.5 for field in varied)
+
+
+def test_sheaths_stay_as_they_are_where_that_is_asked_for_or_nothing_encloses(project, matching):
+    same = BRIDGE.model_copy(update={"bridge": BridgeSettings(sheath_variation=1)})
+    assert len(fields_of(project, "source", matching, same)) == 2
+    balanced = TrainTranslatorConfig(class_balanced=True)
+    assert len(fields_of(project, "source", matching, balanced)) == 2

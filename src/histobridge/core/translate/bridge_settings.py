@@ -17,11 +17,14 @@ class BridgeSettings(Config):
     transport: NonNegativeFloat = 0.01
     """Weight of the squared change that the way costs."""
 
-    segmentation: NonNegativeFloat = 1.0
+    segmentation: NonNegativeFloat = 3.0
     """Weight of a segmenter that must find the labels of the source in its translation; needs labels."""
 
-    agreement: NonNegativeFloat = 1.0
+    agreement: NonNegativeFloat = 3.0
     """Weight of the same segmenter finding in the translation of a target image what it found in the image itself."""
+
+    sheath_variation: float = Field(2.0, ge=1)
+    """Labelled images are shown with sheaths so many times thinner and thicker too; 1: as they are."""
 
     segmenter_width: PositiveInt = 8
     """Channels of its first layer."""

@@ -10,6 +10,8 @@ from histobridge.core.errors import ProjectError
 from histobridge.core.images.working import Window, WorkingImage, resample_labels
 from histobridge.core.matching import Matching, working_image
 from histobridge.core.project import Project
+from histobridge.core.segment.crops import Field as Trained
+from histobridge.core.segment.sheaths import LEVELS, vary_sheaths
 from histobridge.core.translate.crops import Field, Labelled
 from histobridge.core.translate.instant import Instant
 
@@ -42,7 +44,7 @@ def fields_of(project: Project, domain: Domain, matching: Matching, config: Trai
     -------
     list of array, (Y, X) float32, or Labelled
         With target looks, in [-1, 1]: whole images, or evenly spread blocks of large ones. Those of the source with
-        their reviewed labels where the training uses these.
+        their reviewed labels where the training uses these; for BridgeCUT also with other sheaths, see `vary_sheaths`.
 
     Raises
     ------
@@ -51,21 +53,38 @@ def fields_of(project: Project, domain: Domain, matching: Matching, config: Trai
     """
     instant = Instant(matching.invert, matching.source_look, matching.target_look)
     ids = image_ids(project, domain)
+    pair = _varied_pair(project, domain, config)
+    budget = DOMAIN_PIXELS // len(ids) // (1 + 2 * LEVELS if pair else 1)
     fields: list[Field] = []
     for image_id in ids:
         image = working_image(project, image_id, matching)
         classes = _classes(project, image_id, image) if domain == "source" and uses_labels(config) else None
-        for window in _windows(image.shape, DOMAIN_PIXELS // len(ids)):
+        for window in _windows(image.shape, budget):
             field = image.read(window)
             if domain == "source":
                 field = instant.translate(field, "source_to_target", image.look)
             fields.append(field if classes is None else Labelled(field, classes[window]))
-    return fields
+    return [*fields, *_varied(fields, pair, config)]
 
 
 def uses_labels(config: TrainTranslatorConfig) -> bool:
     """Whether a training looks at labels of the source."""
     return config.class_balanced or (config.method == "bridgecut" and config.bridge.segmentation > 0)
+
+
+def _varied_pair(project: Project, domain: Domain, config: TrainTranslatorConfig) -> tuple[int, int] | None:
+    """Values of the enclosed and the enclosing class where images are to be shown with other sheaths too."""
+    pair = project.manifest.nested_pair()
+    if domain == "target" or config.method != "bridgecut" or not uses_labels(config) or pair is None:
+        return None
+    return pair[0].value, pair[1].value
+
+
+def _varied(fields: Sequence[Field], pair: tuple[int, int] | None, config: TrainTranslatorConfig) -> list[Field]:
+    """Copies of labelled fields with thinner and thicker sheaths, so that thickness does not give a domain away."""
+    labelled = [Trained(*field, None) for field in fields if isinstance(field, Labelled)]
+    varied = vary_sheaths(labelled, pair, config.bridge.sheath_variation)
+    return [Labelled(field.image, field.labels) for field in varied[len(labelled) :]]
 
 
 def _classes(project: Project, image_id: str, image: WorkingImage) -> NDArray[np.uint8] | None:

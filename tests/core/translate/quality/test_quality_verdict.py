@@ -235,6 +235,23 @@ def test_features_of_a_segmenter_are_those_of_its_deepest_layer(panel):
     np.testing.assert_allclose(found[:, 0], [0, 0, 0, 0.25, 0.5, 0.5, 0.5], atol=1e-4)
 
 
+def test_agreement_falls_where_the_segmenter_finds_something_else_in_images_of_the_target(panel):
+    def agreement(change):
+        class Back(Bent):
+            def translate(self, image, direction, look, origin=(0, 0)):
+                return self.change(image).astype(np.float32) if direction == "target_to_source" else image
+
+        ways = measure(Back(change), panel).ways
+        assert ways["source_to_target"].agreement is None
+        return ways["target_to_source"].agreement
+
+    kept, grown, gone = (
+        agreement(change) for change in (np.copy, lambda x: ndimage.grey_dilation(x, 9), np.zeros_like)
+    )
+    assert kept > 0.95 > 0.9 > grown > gone
+    assert measure(panel.instant, panel).ways["target_to_source"].agreement == 1
+
+
 class Oneway(Bent):
     """The same, but knows one direction only."""
 

@@ -1,12 +1,14 @@
 """Measure a translator on a panel of crops, without labels of the target."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from histobridge.core.base_config import Direction
+from histobridge.core.metrics import mean_dice
 from histobridge.core.translate.base import Image, Look, Translator
 from histobridge.core.translate.quality.boundary import boundary_displacement
 from histobridge.core.translate.quality.consistency import consistency
@@ -23,6 +25,9 @@ from histobridge.core.translate.quality.report import Cycle, Looks, Quality, Str
 from histobridge.core.translate.quality.spectrum import spectrum_distance
 from histobridge.core.translate.quality.tiling import SMALLEST_TILE, InTiles, in_tiles
 from histobridge.core.translate.quality.verdict import judged
+
+if TYPE_CHECKING:
+    from histobridge.core.segment.model import Segmenter
 
 THERE: Direction = "source_to_target"
 BACK: Direction = "target_to_source"
@@ -119,7 +124,17 @@ class _Way:
             robust=_cycle(self.start, self.returned) if self.returns else None,
             looks=_looks((real, scaled[0]), (self.fakes, scaled[2])),
             instant=_looks((real, scaled[0]), (bare, scaled[1])),
+            agreement=self._agreement(bare),
         )
+
+    def _agreement(self, bare: Sequence[Image]) -> float | None:
+        """Compare what the segmenter finds in fakes and in images whose polarity and grey values alone were matched."""
+        segmenter = self.panel.segmenter
+        if segmenter is None or self.direction == THERE:
+            return None
+        found = [[_classes(segmenter, image) for image in images] for images in (self.fakes, bare)]
+        scores = [mean_dice(one, other, segmenter.card.values) for one, other in zip(*found, strict=True)]
+        return float(np.mean(scores))
 
     def _features(self, images: Sequence[Image]) -> Features:
         if self.panel.segmenter is None:
@@ -164,13 +179,8 @@ def _structure(way: _Way, panel: Panel) -> tuple[Structure | None, list[NDArray[
         return None, []
     labels = [one.classes for one in shown if one.classes is not None]
 
-    def probabilities(image: Image) -> NDArray[np.float32]:
-        seen = torch.from_numpy(np.ascontiguousarray(image))[None, None]
-        found: NDArray[np.float32] = segmenter.probabilities(seen)[0].cpu().numpy()
-        return found
-
-    before = [probabilities(one.image) for one in shown]
-    after = [probabilities(image) for image in way.returned]
+    before = [_probabilities(segmenter, one.image) for one in shown]
+    after = [_probabilities(segmenter, image) for image in way.returned]
     classes = [[segmenter.card.to_values(one.argmax(axis=0)) for one in side] for side in (before, after)]
     agreement = consistency(classes[0], classes[1], labels, segmenter.card.values)
     kept = objects_kept(*([one == panel.reference for one in side] for side in reversed(classes)))
@@ -188,3 +198,15 @@ def _structure(way: _Way, panel: Panel) -> tuple[Structure | None, list[NDArray[
         boundary_before_px=own.median_px if own else None,
     )
     return found, changes
+
+
+def _probabilities(segmenter: "Segmenter", image: Image) -> NDArray[np.float32]:
+    """Of each class, (K, Y, X)."""
+    seen = torch.from_numpy(np.ascontiguousarray(image))[None, None]
+    found: NDArray[np.float32] = segmenter.probabilities(seen)[0].cpu().numpy()
+    return found
+
+
+def _classes(segmenter: "Segmenter", image: Image) -> NDArray[np.uint8]:
+    """Class values of the likeliest, (Y, X)."""
+    return segmenter.card.to_values(_probabilities(segmenter, image).argmax(axis=0))

@@ -54,6 +54,7 @@ def measures_of(quality: Quality) -> dict[str, float]:
         found[f"robust cycle {name}"] = _mean([sign * getattr(way.robust, name) for way in ways if way.robust])
     for name in ("kid", "fid", "grey", "spectrum"):
         found[name] = _mean([-getattr(way.looks, name) for way in ways])
+    found["agreement"] = _mean([way.agreement for way in ways if way.agreement is not None])
     kept = quality.structure
     if kept is not None:
         found["dice kept"] = kept.dice_after / kept.dice_before if kept.dice_before > 0 else None

@@ -58,6 +58,10 @@ class WayQuality(Config):
     instant: Looks
     """The same for polarity and grey values alone, without a network."""
 
+    agreement: float | None = None
+    """From the target: mean Dice of what the source segmenter finds in translations with what it finds where polarity
+    and grey values alone were translated; none from the source, where labels say more, and without a segmenter."""
+
 
 class Structure(Config):
     """Whether labelled source images keep what the labels say, judged by the source segmenter."""
