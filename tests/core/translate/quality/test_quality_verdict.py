@@ -85,7 +85,7 @@ def test_a_translation_that_keeps_everything_is_not_failed(panel):
     assert quality.structure.dice_after == pytest.approx(quality.structure.dice_before, abs=0.03)
     assert (quality.structure.count, quality.structure.boundary_px) == (1, 0)
     assert all(tiling.mismatch < 1e-6 for tiling in quality.tiling.values())
-    assert quality.score == pytest.approx(0.75, abs=0.03)
+    assert quality.score == pytest.approx(0.875, abs=0.02)
 
 
 def test_a_translation_that_loses_all_objects_is_failed(panel):

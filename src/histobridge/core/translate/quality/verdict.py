@@ -14,6 +14,9 @@ COUNT = {"failed": 2.0, "doubtful": 1.33}
 SIZE = {"failed": 1.5, "doubtful": 1.2}
 """Factor by which number and size of objects may change, either way."""
 INVENTED = {"failed": 0.15, "doubtful": 0.07}
+MOST_LOST = 0.3
+"""Of the agreement between what is found in translations of the target and by grey values alone."""
+KEPT_SHARE = 0.75
 MISMATCH = 0.05
 """Grey difference between two grids of tiles that can be seen."""
 SEAM = 1.5
@@ -38,19 +41,27 @@ def score_of(quality: Quality) -> float:
     Returns
     -------
     float
-        In [0, 1], the mean of two halves. What is kept: the mean of the share of the agreement with the labels that is
-        left, of pixels not invented, and of borders in place; without a segmenter the similarity there and back, with
+        In [0, 1]: three parts what is kept, one part what it looks like. What is kept: the mean of the share of the
+        agreement with the labels that is left, of pixels not invented, of borders in place, and, from the target, of
+        the agreement with what is found by grey values alone; without a segmenter the similarity there and back, with
         noise in between, 0 where there is no way back. What it looks like: the mean over the directions of
         ``i / (i + k)``, k the kernel distance from real images and i that of the instant map, so that a network that
         does nothing gets 0.5.
+
+    Notes
+    -----
+    Looks count less, since tissues differ in more than their look: whoever comes closest to the other domain has
+    changed the anatomy (docs/decisions/0012).
     """
     looks = [_share(way.instant.kid, way.looks.kid) for way in quality.ways.values()]
+    agreements = [way.agreement for way in quality.ways.values() if way.agreement is not None]
+    parts = [1 - min(1.0, (1 - agreement) / MOST_LOST) for agreement in agreements]
     if quality.structure is not None:
-        kept = _kept(quality.structure)
-    else:
+        parts += _kept(quality.structure)
+    if not parts:
         similar = [max(0.0, way.robust.ssim) for way in quality.ways.values() if way.robust is not None]
-        kept = sum(similar) / max(1, len(similar))
-    return (kept + sum(looks) / len(looks)) / 2
+        parts = [sum(similar) / max(1, len(similar))]
+    return KEPT_SHARE * sum(parts) / len(parts) + (1 - KEPT_SHARE) * sum(looks) / len(looks)
 
 
 def _share(instant: float, learned: float) -> float:
@@ -58,11 +69,11 @@ def _share(instant: float, learned: float) -> float:
     return floor / (floor + distance)
 
 
-def _kept(structure: Structure) -> float:
+def _kept(structure: Structure) -> list[float]:
     parts = [min(1.0, structure.dice_after / max(structure.dice_before, TINY)), 1 - structure.hallucinated]
     if structure.boundary_px is not None:
         parts.append(1 - max(0.0, structure.boundary_px - (structure.boundary_before_px or 0.0)) / MOST_PX)
-    return sum(parts) / len(parts)
+    return parts
 
 
 def judged(quality: Quality) -> Quality:
