@@ -6,9 +6,9 @@
 
 Every checkpoint of every method that was looked at in its training, and the instant map, is measured and used: by
 default for adaptation, which trains nothing more. A cell is (pair, route, seed, method, step); it is computed once and
-kept in the work folder of `quality.py`, whose trainings it shares. `--report` prints from the stored cells, for each
-measure, Spearman's rank correlation with the true Dice over methods and checkpoints: of each pair, route and seed by
-itself, then their mean and range.
+kept in the work folder of `quality.py`, whose trainings and proposals it shares. `--report` prints from the stored
+cells, for each measure, Spearman's rank correlation with the true Dice over methods and checkpoints: of each pair,
+route and seed by itself, then their mean and range.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from histobridge.core.matching import load_matching
 from histobridge.core.runs import Run, RunState
 from histobridge.core.translate.presets import PRESETS
 from histobridge.core.translate.quality.ranking import measures_of, rank_correlations
+from histobridge.core.translate.quality.report import read_quality
 from pairs import Pair, add_pairs, chosen_folders
 from tables import append, newest, read_table, score, stamp
 
@@ -40,6 +41,7 @@ def main(words: Sequence[str] | None = None) -> None:
     add_pairs(parser)
     parser.add_argument("--methods", nargs="*", default=list(PRESETS), choices=list(PRESETS))
     parser.add_argument("--route", default="adaptation", choices=("adaptation", "tutorship"))
+    parser.add_argument("--chosen", action="store_true", help="of each training only the checkpoint that was chosen")
     parser.add_argument("--table", type=Path, default=TABLE)
     arguments = parser.parse_args(words)
     for source, target in [] if arguments.report else chosen_folders(parser, arguments):
@@ -55,26 +57,34 @@ class Ranking(Pair):
     def compute(self, seed: int) -> None:
         """Compute the cells of one seed that are not there yet."""
         learned, matched, _ = self.matched(seed)
-        for method, step, folder in self.translators(seed, matched):
+        for method, step, name, key in self.translators(seed, matched):
             cell = ("rank", self.arguments.route, seed, method, step)
             if not self.notes.done(*cell):
-                row = self.row(self.adopted(seed, method, step, folder), learned, matched, seed)
+                row = self.row(name, key, learned, matched, seed)
                 known = {"preset": self.preset, "pair": self.name, "route": self.arguments.route, "seed": seed}
                 append(self.arguments.table, COLUMNS, [stamp() | known | {"method": method, "step": step} | row])
                 self.notes.finish(*cell)
 
-    def translators(self, seed: int, matched: Run) -> Iterator[tuple[str, int, Path | None]]:
-        """Method, step and folder of everything that is compared."""
-        yield "instant", 0, None
+    def translators(self, seed: int, matched: Run) -> Iterator[tuple[str, int, str, str]]:
+        """Method, step and name of everything that is compared, and the key of its proposals.
+
+        The chosen checkpoint is what `quality.py` proposes with; so is the instant map.
+        """
+        route = self.arguments.route
+        yield "instant", 0, "instant", f"{route}-instant-{seed}"
         for method in self.arguments.methods:
             run, _ = self.trained(method, seed, matched)
+            quality = read_quality(run.path)
             for folder in sorted((run.path / "checkpoints").glob("*")):
-                yield method, int(folder.name), folder
+                step = int(folder.name)
+                if quality is not None and step == quality.step:
+                    yield method, step, run.id, f"{route}-{method}-{seed}"
+                elif not self.arguments.chosen:
+                    name = self.adopted(seed, method, step, folder)
+                    yield method, step, name, f"rank-{route}-{name}-{seed}"
 
-    def adopted(self, seed: int, method: str, step: int, folder: Path | None) -> str:
+    def adopted(self, seed: int, method: str, step: int, folder: Path) -> str:
         """Make a checkpoint a translator of the project, once; its name."""
-        if folder is None:
-            return method
 
         def make() -> str:
             run = self.project.create_run("train-translator", PRESETS[method]["cpu"])
@@ -85,8 +95,8 @@ class Ranking(Pair):
 
         return str(self.notes.keep(f"{method}-{seed}-at-{step}", make))
 
-    def row(self, translator: str, learned: Run, matched: Run, seed: int) -> dict[str, float]:
-        """Measure a translator without labels of the target, propose with it, and score that."""
+    def row(self, translator: str, key: str, learned: Run, matched: Run, seed: int) -> dict[str, float]:
+        """Measure a translator without labels of the target, propose with it once, and score that."""
         from histobridge.core.translate.learn import load_translator
         from histobridge.core.translate.quality.measure import measure
         from histobridge.core.translate.quality.panel import panel_of_project
@@ -102,7 +112,6 @@ class Ranking(Pair):
             training=self.training(seed),
             insist=True,
         )
-        key = f"rank-{self.arguments.route}-{translator}-{seed}"
         proposed, seconds = self.notes.run(self.project, key, "propose", config)
         rows = [{name: str(value) for name, value in row.items()} for row in self.score_proposals(proposed, seconds)]
         measured = {name: round(value, 6) for name, value in measures_of(quality).items()}
