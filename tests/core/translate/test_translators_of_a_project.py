@@ -146,7 +146,10 @@ def test_generators_from_elsewhere_are_imported_judged_and_used(project, matchin
 def test_a_generator_of_one_direction_has_only_that(project, matching, pair, tmp_path):
     save_file(build_resnet(2, 1).state_dict(), tmp_path / "g.safetensors")
     run = project.create_run("import-translator", ImportTranslatorConfig(target_to_source=tmp_path / "g.safetensors"))
-    assert perform(run) == {"directions": ["target_to_source"]}
+    result = perform(run)
+    assert result["directions"] == ["target_to_source"]
+    assert "images of the target alone" in result["verdict"]
+    assert list(read_quality(run.path).ways) == ["target_to_source"]
     translator = load_translator(project, run.id, matching, "cpu")
     with pytest.raises(InputError, match="choose another translator or the other route"):
         translator.translate(pair.source[0], "source_to_target", pair.instant.source_look)
