@@ -7,8 +7,8 @@
 Every checkpoint of every method that was looked at in its training, and the instant map, is measured and used: by
 default for adaptation, which trains nothing more. A cell is (pair, route, seed, method, step); it is computed once and
 kept in the work folder of `quality.py`, whose trainings and proposals it shares. `--report` prints from the stored
-cells, for each measure, Spearman's rank correlation with the true Dice over methods and checkpoints: of each pair,
-route and seed by itself, then their mean and range.
+cells, for each measure, Spearman's rank correlation with the true Dice over methods and checkpoints: of each pair and
+seed by itself, then their mean and range, for one route at a time.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def main(words: Sequence[str] | None = None) -> None:
         bench = Ranking(argparse.Namespace(**vars(arguments) | {"source": source, "target": target}))
         for seed in arguments.seeds:
             bench.compute(seed)
-    report(arguments.table, f"{arguments.preset}-{arguments.steps}")
+    report(arguments.table, f"{arguments.preset}-{arguments.steps}", arguments.route)
 
 
 class Ranking(Pair):
@@ -123,14 +123,14 @@ class Ranking(Pair):
         return {}
 
 
-def report(table: Path, preset: str) -> None:
-    """Print how each measure ranks, the best first."""
-    rows = newest(read_table(table, preset=preset), *CELL)
+def report(table: Path, preset: str, route: str) -> None:
+    """Print how each measure ranks for a route, the best first."""
+    rows = newest(read_table(table, preset=preset, route=route), *CELL)
     groups: dict[tuple[str, ...], list[dict[str, float]]] = {}
     for row in rows:
         numbers = {name: float(row[name]) for name in ("dice", *MEASURES) if row.get(name)}
         groups.setdefault((row["pair"], row["route"], row["seed"]), []).append(numbers)
-    print(f"preset {preset}: {len(rows)} translators in {len(groups)} groups (pair, route, seed) in {table}")
+    print(f"preset {preset}, {route}: {len(rows)} translators in {len(groups)} groups (pair, seed) in {table}")
     found = rank_correlations(list(groups.values()))
     print(f"{'measure':24}{'rho':>7}  {'lowest to highest':>18} groups translators")
     for name, one in sorted(found.items(), key=lambda item: -item[1].rho):

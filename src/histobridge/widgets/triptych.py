@@ -45,7 +45,7 @@ class Triptych(QWidget):
             layout.addWidget(caption)
             layout.addWidget(self.pictures[name])
         self.told = QLabel()
-        self.next_button = button("Next tile", self.next, "Each row shows the same tile from left to right")
+        self.next_button = button("Next tile", self.next, "Show the next of these tiles; a row is one tile")
         self.others = row(self.told, self.next_button)
         layout.addWidget(self.others)
         self._draw()

@@ -122,6 +122,12 @@ def as_look(values: ArrayLike) -> Look:
     return np.maximum.accumulate(look)
 
 
+def to_levels(image: Image) -> NDArray[np.uint8]:
+    """Round grey values in [-1, 1], (Y, X), to 0 .. 255, for the eye."""
+    levels: NDArray[np.uint8] = np.rint(np.clip(image + 1, 0, 2) * 127.5).astype(np.uint8)
+    return levels
+
+
 def check_direction(translator: Translator, direction: Direction) -> None:
     """Raise `InputError` if `translator` does not translate in `direction`."""
     if direction not in translator.directions:

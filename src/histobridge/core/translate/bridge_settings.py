@@ -21,7 +21,8 @@ class BridgeSettings(Config):
     """Weight of a segmenter that must find the labels of the source in its translation; needs labels."""
 
     agreement: NonNegativeFloat = 3.0
-    """Weight of the same segmenter finding in the translation of a target image what it found in the image itself."""
+    """Weight of the same segmenter finding in the translation of a target image what it found in the image itself; none
+    without `segmentation`."""
 
     sheath_variation: float = Field(2.0, ge=1)
     """Labelled images are shown with sheaths so many times thinner and thicker too; 1: as they are."""

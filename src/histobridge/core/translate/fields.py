@@ -75,7 +75,8 @@ def uses_labels(config: TrainTranslatorConfig) -> bool:
 def _varied_pair(project: Project, domain: Domain, config: TrainTranslatorConfig) -> tuple[int, int] | None:
     """Values of the enclosed and the enclosing class where images are to be shown with other sheaths too."""
     pair = project.manifest.nested_pair()
-    if domain == "target" or config.method != "bridgecut" or not uses_labels(config) or pair is None:
+    varied = config.method == "bridgecut" and uses_labels(config) and config.bridge.sheath_variation > 1
+    if domain == "target" or not varied or pair is None:
         return None
     return pair[0].value, pair[1].value
 

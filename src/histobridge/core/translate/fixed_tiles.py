@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histobridge.core.base_config import Direction, Domain
-from histobridge.core.translate.base import Image
+from histobridge.core.translate.base import Image, to_levels
 from histobridge.core.translate.crops import ImageCrops
 from histobridge.core.translate.instant import Instant
 from histobridge.core.translate.learner import TrainedTranslator
@@ -61,7 +61,7 @@ class FixedTiles:
             fakes = [translator.generate(tile, there) for tile in tiles]
             back = [translator.generate(fake, homewards) for fake in fakes]
             shown = zip(self._eyed(tiles, start), self._eyed(fakes, goal), self._eyed(back, start), strict=True)
-            pictures[there] = _grey(np.concatenate([np.concatenate(each, axis=1) for each in shown]))
+            pictures[there] = to_levels(np.concatenate([np.concatenate(each, axis=1) for each in shown]))
             numbers[f"tiles/{start} back"] = float(np.abs(np.stack(tiles) - np.stack(back)).mean())
             numbers[f"tiles/to {goal}"] = spectrum_distance(self._tiles[goal], fakes)
         return pictures, numbers
@@ -71,9 +71,3 @@ class FixedTiles:
         if domain == "target":
             return list(images)
         return [self._instant.translate(image, "target_to_source", self._instant.target_look) for image in images]
-
-
-def _grey(image: Image) -> NDArray[np.uint8]:
-    """Map [-1, 1] to 0 .. 255."""
-    grey: NDArray[np.uint8] = np.rint(np.clip(image + 1, 0, 2) * 127.5).astype(np.uint8)
-    return grey

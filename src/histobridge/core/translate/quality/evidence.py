@@ -6,7 +6,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from histobridge.core.translate.base import Image
+from histobridge.core.translate.base import Image, to_levels
 from histobridge.core.translate.quality.report import Seam
 from histobridge.core.translate.quality.tiling import InTiles
 from histobridge.core.translate.quality.verdict import MISMATCH, joins
@@ -73,8 +73,7 @@ def tile_picture(ways: Sequence[InTiles]) -> Evidence:
 
 def _grey(image: Image) -> Evidence:
     """Map [-1, 1] to three times 0 .. 255."""
-    grey = np.rint(np.clip(image + 1, 0, 2) * 127.5).astype(np.uint8)
-    return np.repeat(grey[..., None], 3, axis=2)
+    return np.repeat(to_levels(image)[..., None], 3, axis=2)
 
 
 def _stained(image: Image, share: NDArray[np.floating]) -> Evidence:
