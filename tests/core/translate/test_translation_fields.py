@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from histobridge.core.config import MatchConfig, TrainTranslatorConfig
 from histobridge.core.files import write_json
@@ -9,7 +11,7 @@ from histobridge.core.manifest import ImageRecord
 from histobridge.core.project import Project
 from histobridge.core.translate.bridge_settings import BridgeSettings
 from histobridge.core.translate.crops import Labelled
-from histobridge.core.translate.fields import fields_of, uses_labels
+from histobridge.core.translate.fields import BLOCK_PX, fields_of, shared, uses_labels, windows
 
 BRIDGE = TrainTranslatorConfig(method="bridgecut")
 
@@ -78,3 +80,47 @@ def test_sheaths_stay_as_they_are_where_that_is_asked_for_or_nothing_encloses(pr
     assert len(fields_of(project, "source", matching, same)) == 2
     balanced = TrainTranslatorConfig(class_balanced=True)
     assert len(fields_of(project, "source", matching, balanced)) == 2
+
+
+def area(found):
+    return sum((rows.stop - rows.start) * (columns.stop - columns.start) for rows, columns in found)
+
+
+@given(st.integers(1, 5000), st.integers(1, 5000), st.integers(1, 1 << 24))
+def test_blocks_of_a_large_image_lie_in_it_and_are_not_read_twice(high, wide, budget):
+    found = windows((high, wide), budget)
+    assert all(0 <= rows.start < rows.stop <= high for rows, _ in found)
+    assert all(0 <= columns.start < columns.stop <= wide for _, columns in found)
+    assert len({(rows.start, columns.start) for rows, columns in found}) == len(found)
+    assert area(found) <= max(budget, BLOCK_PX**2) or high * wide <= budget
+
+
+def test_blocks_reach_the_middle_and_all_sides():
+    """Not the corners alone, where a section often ends."""
+    assert windows((3000, 3000), 1) == [(slice(1244, 1756), slice(1244, 1756))]
+    rows, columns = zip(*windows((4096, 8192), 8 * BLOCK_PX**2), strict=True)
+    assert {row.start for row in rows} == {768, 2816}
+    assert {column.start for column in columns} == {768, 2816, 4864, 6912}
+    assert len(windows((400, 1_000_000), 20 * 400 * BLOCK_PX)) == 20
+
+
+def test_blocks_with_labels_come_first():
+    known = np.zeros((4096, 4096), bool)
+    known[3000:3500, 100:900] = True
+    found = windows(known.shape, 4 * BLOCK_PX**2, known)
+    assert 0 < len(found) <= 4
+    assert all(known[window].any() for window in found)
+    assert windows(known.shape, 4 * BLOCK_PX**2, np.zeros_like(known)) == windows(known.shape, 4 * BLOCK_PX**2)
+
+
+def test_small_images_leave_their_share_to_large_ones():
+    assert shared([(100, 100), (2000, 2000), (3000, 3000)], 4_010_000) == [10_000, 2_000_000, 2_000_000]
+    assert shared([(100, 100), (200, 200)], 1 << 20) == [10_000, 40_000]
+
+
+@given(st.lists(st.tuples(st.integers(1, 4000), st.integers(1, 4000)), min_size=1, max_size=400))
+def test_what_is_read_of_a_domain_has_a_bound(shapes):
+    total = 1 << 22
+    found = shared(shapes, total)
+    assert any(found)
+    assert sum(found) <= max(total, BLOCK_PX**2)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from histobridge.core.config import Domain, TrainTranslatorConfig
 from histobridge.core.errors import ProjectError
 from histobridge.core.images.working import Window, WorkingImage, resample_labels
+from histobridge.core.manifest import IGNORE
 from histobridge.core.matching import Matching, working_image
 from histobridge.core.project import Project
 from histobridge.core.segment.crops import Field as Trained
@@ -43,7 +44,7 @@ def fields_of(project: Project, domain: Domain, matching: Matching, config: Trai
     Returns
     -------
     list of array, (Y, X) float32, or Labelled
-        With target looks, in [-1, 1]: whole images, or evenly spread blocks of large ones. Those of the source with
+        With target looks, in [-1, 1]: whole images, or evenly spread blocks of large ones, see `windows`. Those of the source with
         their reviewed labels where the training uses these; for BridgeCUT also with other sheaths, see `vary_sheaths`.
 
     Raises
@@ -52,14 +53,15 @@ def fields_of(project: Project, domain: Domain, matching: Matching, config: Trai
         If there are no images.
     """
     instant = Instant(matching.invert, matching.source_look, matching.target_look)
-    ids = image_ids(project, domain)
     pair = _varied_pair(project, domain, config)
-    budget = DOMAIN_PIXELS // len(ids) // (1 + 2 * LEVELS if pair else 1)
+    images = {image_id: working_image(project, image_id, matching) for image_id in image_ids(project, domain)}
+    budgets = shared([image.shape for image in images.values()], DOMAIN_PIXELS // (1 + 2 * LEVELS if pair else 1))
     fields: list[Field] = []
-    for image_id in ids:
-        image = working_image(project, image_id, matching)
+    for (image_id, image), budget in zip(images.items(), budgets, strict=True):
+        if not budget:
+            continue
         classes = _classes(project, image_id, image) if domain == "source" and uses_labels(config) else None
-        for window in _windows(image.shape, budget):
+        for window in windows(image.shape, budget, None if classes is None else classes != IGNORE):
             field = image.read(window)
             if domain == "source":
                 field = instant.translate(field, "source_to_target", image.look)
@@ -98,11 +100,79 @@ def _classes(project: Project, image_id: str, image: WorkingImage) -> NDArray[np
     return resample_labels(read_labels(project, image_id), image.zoom)
 
 
-def _windows(shape: tuple[int, ...], budget: int) -> Sequence[Window]:
-    """All of an image, or evenly spread blocks of about `budget` pixels."""
+def shared(shapes: Sequence[tuple[int, ...]], total: int) -> list[int]:
+    """Share the pixels that are read of a domain among its images.
+
+    Parameters
+    ----------
+    shapes : sequence of (Y, X)
+    total : int
+        Pixels, about.
+
+    Returns
+    -------
+    list of int
+        Of each image: all of a small one, an equal share of what they leave of a large one. Where that is less than a
+        block, a block of some of the large ones, evenly spread among them, and nothing of the others.
+    """
+    sizes = [rows * columns for rows, columns in shapes]
+    left, share = total, 0
+    for done, size in enumerate(sorted(sizes)):
+        share = left // (len(sizes) - done)
+        if size > share:
+            break
+        left -= size
+    large = [number for number, size in enumerate(sizes) if size > share]
+    if large and share < BLOCK_PX**2:
+        chosen = {large[place] for place in _evenly(len(large), max(1, left // BLOCK_PX**2))}
+        return [
+            size if size <= share else (BLOCK_PX**2 if number in chosen else 0) for number, size in enumerate(sizes)
+        ]
+    return [min(size, share) for size in sizes]
+
+
+def windows(shape: tuple[int, ...], budget: int, known: NDArray[np.bool_] | None = None) -> list[Window]:
+    """Choose what is read of an image.
+
+    Parameters
+    ----------
+    shape : (Y, X)
+    budget : int
+        Pixels, about.
+    known : ndarray (Y, X) bool, optional
+        Where there are labels; blocks with some are taken before blocks with none.
+
+    Returns
+    -------
+    list of tuple of slice
+        All of the image if that is no more than `budget`, else evenly spread blocks.
+    """
     if shape[0] * shape[1] <= budget:
         return [(slice(0, shape[0]), slice(0, shape[1]))]
-    count = max(1, int((budget / BLOCK_PX**2) ** 0.5))
-    rows, columns = (np.linspace(0, max(0, size - BLOCK_PX), count).astype(int) for size in shape)
-    high, wide = (min(BLOCK_PX, size) for size in shape)
-    return [(slice(y, y + high), slice(x, x + wide)) for y in rows for x in columns]
+    sides = [min(BLOCK_PX, size) for size in shape]
+    most = [-(-size // side) for size, side in zip(shape, sides, strict=True)]
+    count = max(1, budget // (sides[0] * sides[1]))
+    rows = min(most[0], max(1, round((count * shape[0] / shape[1]) ** 0.5)))
+    columns = min(most[1], max(1, count // rows))
+    spread = _grid(shape, sides, (min(most[0], max(1, count // columns)), columns))
+    if known is None:
+        return spread
+    found = [window for window in spread if known[window].any()]
+    others = [window for window in _grid(shape, sides, most) if known[window].any() and window not in found]
+    found += [others[place] for place in _evenly(len(others), len(spread) - len(found))]
+    return found or spread
+
+
+def _grid(shape: tuple[int, ...], sides: Sequence[int], counts: Sequence[int]) -> list[Window]:
+    """Blocks in even rows and columns, each in the middle of its share of the image."""
+    rows, columns = (
+        [int(np.clip((place + 0.5) * size / count - side / 2, 0, size - side)) for place in range(count)]
+        for size, side, count in zip(shape, sides, counts, strict=True)
+    )
+    return [(slice(y, y + sides[0]), slice(x, x + sides[1])) for y in rows for x in columns]
+
+
+def _evenly(count: int, wanted: int) -> list[int]:
+    """Take so many of the places 0 to count - 1, evenly spread; all if there are no more."""
+    taken = min(count, wanted)
+    return [int((place + 0.5) * count / taken) for place in range(taken)]
