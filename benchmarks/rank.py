@@ -7,8 +7,8 @@
 Every checkpoint of every method that was looked at in its training, and the instant map, is measured and used: by
 default for adaptation, which trains nothing more. A cell is (pair, route, seed, method, step); it is computed once and
 kept in the work folder of `quality.py`, whose trainings and proposals it shares. `--report` prints from the stored
-cells, for each measure, Spearman's rank correlation with the true Dice over methods and checkpoints: of each pair and
-seed by itself, then their mean and range, for one route at a time.
+cells, for each measure, Spearman's rank correlation with the true Dice, for one route at a time: over all methods and
+checkpoints of a pair and seed, and over the checkpoints of one training; mean and range of these groups.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from histobridge.core.config import ProposeConfig
 from histobridge.core.matching import load_matching
 from histobridge.core.runs import Run, RunState
 from histobridge.core.translate.presets import PRESETS
-from histobridge.core.translate.quality.ranking import measures_of, rank_correlations
+from histobridge.core.translate.quality.ranking import FEWEST, measures_of, rank_correlations
 from histobridge.core.translate.quality.report import read_quality
 from pairs import Pair, add_pairs, chosen_folders
 from tables import append, newest, read_table, score, stamp
@@ -124,19 +124,26 @@ class Ranking(Pair):
 
 
 def report(table: Path, preset: str, route: str) -> None:
-    """Print how each measure ranks for a route, the best first."""
+    """Print how each measure ranks, the best first: among all translators of a pair, and those of one training."""
     rows = newest(read_table(table, preset=preset, route=route), *CELL)
+    print(f"preset {preset}, {route}: {len(rows)} translators in {table}")
+    tell("translators of one pair and seed", rows, ("pair", "seed"))
+    tell("checkpoints of one training", rows, ("pair", "seed", "method"))
+
+
+def tell(title: str, rows: list[dict[str, str]], group: tuple[str, ...]) -> None:
+    """Print Spearman's rank correlation of each measure with the true Dice within groups."""
     groups: dict[tuple[str, ...], list[dict[str, float]]] = {}
     for row in rows:
         numbers = {name: float(row[name]) for name in ("dice", *MEASURES) if row.get(name)}
-        groups.setdefault((row["pair"], row["route"], row["seed"]), []).append(numbers)
-    print(f"preset {preset}, {route}: {len(rows)} translators in {len(groups)} groups (pair, seed) in {table}")
+        groups.setdefault(tuple(row[name] for name in group), []).append(numbers)
     found = rank_correlations(list(groups.values()))
-    print(f"{'measure':24}{'rho':>7}  {'lowest to highest':>18} groups translators")
+    if not found:
+        print(f"\n{title}: nothing can be ranked yet, a group needs {FEWEST}")
+        return
+    print(f"\n{title}\n{'measure':24}{'rho':>7}  {'lowest to highest':>18} groups translators")
     for name, one in sorted(found.items(), key=lambda item: -item[1].rho):
         print(f"{name:24}{one.rho:+7.2f}  {one.low:+8.2f} to {one.high:+.2f} {one.groups:6} {one.count:11}")
-    if not found:
-        print("nothing can be ranked yet: a group needs four translators")
 
 
 if __name__ == "__main__":
