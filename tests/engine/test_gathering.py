@@ -4,7 +4,7 @@ from distributed.deploy.subprocess import SubprocessCluster
 from engine_waiting import end
 
 from histobridge.core.config import MatchConfig, TrainTranslatorConfig
-from histobridge.core.errors import InputError
+from histobridge.core.errors import CrashedError, InputError
 from histobridge.core.files import write_json
 from histobridge.core.images.pyramid import write_pyramid
 from histobridge.core.manifest import ImageRecord
@@ -89,8 +89,22 @@ def test_a_training_that_was_killed_for_its_memory_goes_on_with_less(matched):
     run.log("killed", reason="memory", used_mb=900, limit_mb=1000)
     said = []
     result = perform(run, lambda progress: said.append(progress.message))
-    assert "each batch of 2 crops is now computed in 2 parts" in said[0]
+    training = [message for message in said if message.startswith("training")]
+    assert training
+    assert all("each batch of 2 crops is now computed in 2 parts" in message for message in training)
     assert result["changed"] == {"parts": 2}
+
+
+def test_every_kill_that_a_training_finds_an_answer_to_is_forgiven(matched):
+    """Two kills before the first checkpoint are the end only of a job that does nothing against the next."""
+    run, stubborn = (matched.create_run("train-translator", CONFIG) for _ in range(2))
+    for kind in ("killed", "crashed", "lighter", "killed", "crashed"):
+        run.log(kind, step=0, used_mb=900, limit_mb=1000)
+    assert perform(run)["changed"] == {"parts": 2, "recompute": True}
+    for kind in ("killed", "crashed", "killed", "crashed"):
+        stubborn.log(kind, step=0, used_mb=900, limit_mb=1000)
+    with pytest.raises(CrashedError, match="out of memory"):
+        perform(stubborn)
 
 
 def test_workers_that_join_see_a_gpu_each(monkeypatch):

@@ -98,6 +98,23 @@ def test_a_method_is_chosen_with_its_preset_and_its_cost_told_before(make_window
     assert (verb, config["method"], config["published"], config["crop_px"]) == ("train-translator", "cut", True, 256)
 
 
+def test_sizes_that_are_offered_are_those_of_the_method(make_window, sample, matched, engine):
+    _, window = make_window(sample)
+    window.go("translate")
+    page = window.page("translate")
+    page.cards["best"].click()
+    methods = page.methods
+    sizes = lambda: [methods.preset.itemData(place) for place in range(methods.preset.count())]  # noqa: E731
+    methods.method.setCurrentIndex(methods.method.findData("syndiff"))
+    assert "faithful 256" in sizes()
+    methods.preset.setCurrentIndex(methods.preset.findData("faithful 256"))
+    assert methods.config().syndiff.attention_levels == (4,)
+    methods.preset.setCurrentIndex(methods.preset.findData("cpu"))
+    methods.method.setCurrentIndex(methods.method.findData("cut"))
+    assert "faithful 256" not in sizes()
+    assert methods.preset.currentData() == "cpu"
+
+
 def test_what_a_translator_costs_follows_all_settings_and_the_last_training(make_window, sample, matched, ended):
     _, window = make_window(sample)
     window.go("translate")

@@ -13,12 +13,14 @@ from typing import Any
 from histobridge.cli.options import absolute_paths, add_options, given
 from histobridge.cli.output import BAD_INPUT, FAILED, OK, PARTLY, STOPPED, Outcome, ProgressLine, facts
 from histobridge.cli.promotion import promote_by_verdict
+from histobridge.core.config import TrainTranslatorConfig
 from histobridge.core.errors import HistoBridgeError, InputError, ProjectError
 from histobridge.core.job import Progress
 from histobridge.core.jobs import JOBS, parse_config
 from histobridge.core.perform import CancelledError, perform
 from histobridge.core.project import Project
 from histobridge.core.runs import Run
+from histobridge.core.translate.cost import cost_in_words
 from histobridge.engine.client import Engine
 
 POLL_SECONDS = 0.2
@@ -83,6 +85,8 @@ def start(namespace: argparse.Namespace) -> Outcome:
     verb: str = namespace.verb
     config = parse_config(verb, given(namespace, JOBS[verb].config, namespace.config))
     project = Project.open(Path(namespace.project))
+    if isinstance(config, TrainTranslatorConfig):
+        sys.stderr.write(f"{JOBS[verb].title}: {cost_in_words(config)}\n")
     return _carry_out(project, project.create_run(verb, absolute_paths(config)), namespace)
 
 

@@ -18,8 +18,9 @@ class TrainTranslatorConfig(Config):
     method: Method = "cyclegan"
     """The translation method."""
 
-    preset: Literal["", "faithful", "fast", "cpu"] = ""
-    """Where all comes from that you do not set: `faithful` as published, `fast` for a GPU, `cpu` for two cores."""
+    preset: Literal["", "faithful", "faithful 256", "fast", "cpu"] = ""
+    """Where all comes from that you do not set: `faithful` as published, `fast` for a GPU, `cpu` for two cores. SynDiff
+    was published twice: `faithful` for crops of 512 px, `faithful 256` as by its authors."""
 
     matching: str = ""
     """Run that matched the domains; empty: the latest."""
@@ -71,8 +72,8 @@ class TrainTranslatorConfig(Config):
     """Compile the networks before they learn; `auto` does on a GPU from 2000 steps on, as it takes minutes at first."""
 
     parts: PositiveInt = 1
-    """Compute a batch in so many parts to need less memory, with the same result. More of them by itself when memory
-    runs out."""
+    """Compute a batch in so many parts to need less memory, with the same result; with about the same for SynDiff and
+    BridgeCUT, which look at a batch as a whole too. More of them by itself when memory runs out."""
 
     recompute: bool = False
     """Compute networks twice to need far less memory, with the same result. On by itself when memory runs out."""
@@ -113,6 +114,10 @@ class TrainTranslatorConfig(Config):
 
         presets = PRESETS.get(values.get("method", "cyclegan"), {})
         if values["preset"] not in presets:
+            if any(values["preset"] in of_method for of_method in PRESETS.values()):
+                raise ValueError(
+                    f"preset {values['preset']!r} is of another method; choose one of {', '.join(presets)}"
+                )
             return values
         chosen = presets[values["preset"]].model_dump()
         inner = {

@@ -1,6 +1,6 @@
 """Choose a translation method and its preset, and edit what they set."""
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QComboBox, QLabel, QVBoxLayout, QWidget
 
 from histobridge.core.config import TrainTranslatorConfig
@@ -16,7 +16,12 @@ METHODS = {
 }
 OWN = {"contrast": ("cut", "fastcut"), "syndiff": ("syndiff",), "bridge": ("bridgecut",)}
 """Groups of settings, and the methods that they are of."""
-NAMES = {"fast": "Ours, for a GPU", "faithful": "As published, for a large GPU", "cpu": "Small, for two CPU cores"}
+NAMES = {
+    "fast": "Ours, for a GPU",
+    "faithful": "As published, for a large GPU",
+    "faithful 256": "As its authors published it, 256 px",
+    "cpu": "Small, for two CPU cores",
+}
 
 
 class MethodBox(QWidget):
@@ -29,17 +34,28 @@ class MethodBox(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         self.method, self.preset = QComboBox(), QComboBox()
-        for box, words, called in ((self.method, METHODS, "Method"), (self.preset, NAMES, "Size")):
-            for key, text in words.items():
-                if box is self.preset or key in PRESETS:
-                    box.addItem(text, key)
+        for box, called in ((self.method, "Method"), (self.preset, "Size")):
             label = QLabel(called)
             label.setBuddy(box)
             box.setAccessibleName(called)
             layout.addWidget(label)
             layout.addWidget(box)
-            box.currentIndexChanged.connect(lambda _: self._start_over())
         self._form: ConfigForm | None = None
+        for key, text in METHODS.items():
+            self.method.addItem(text, key)
+        self._offer_presets()
+        self.method.currentIndexChanged.connect(lambda _: self._offer_presets())
+        self.preset.currentIndexChanged.connect(lambda _: self._start_over())
+
+    def _offer_presets(self) -> None:
+        """List the presets of the method, and stay with the one chosen where it has it."""
+        chosen = self.preset.currentData()
+        with QSignalBlocker(self.preset):
+            self.preset.clear()
+            for key, text in NAMES.items():
+                if key in PRESETS[self.method.currentData()]:
+                    self.preset.addItem(text, key)
+            self.preset.setCurrentIndex(max(0, self.preset.findData(chosen)))
         self._start_over()
 
     def _start_over(self) -> None:

@@ -80,10 +80,10 @@ def test_a_training_tells_its_losses_and_gives_both_directions(pair, config, tmp
 
 @pytest.mark.parametrize("contrast", [BRIEF.contrast, FAST])
 def test_a_resumed_contrast_training_equals_an_uninterrupted_one(pair, contrast, tmp_path):
-    config = BRIEF.model_copy(update={"contrast": contrast})
+    config = BRIEF.model_copy(update={"contrast": contrast, "steps": 20})
     uninterrupted = finish(train(pair, config))
     job = train(pair, config, tmp_path)
-    list(islice(job, 1))
+    list(islice(job, 13))
     job.close()
     resumed = finish(train(pair, config, tmp_path))
     results = [
@@ -139,3 +139,30 @@ def test_tiles_of_a_published_generator_join_exactly(pair, antialiased):
     whole = translated((slice(0, 128), slice(0, 128)))
     tile = slice(37, 90), slice(20, 101)
     assert np.abs(translated(tile) - whole[tile]).max() <= 1e-5
+
+
+@pytest.mark.parametrize(("contrast", "identity"), [(BRIEF.contrast, 0.5), (FAST, 0.0)])
+def test_what_is_minimised_is_the_weighted_sum_of_the_paper(crops, contrast, identity):
+    learner = Contrast(BRIEF.model_copy(update={"contrast": contrast}), CPU)
+    (part,) = learner.parts({"source": crops[0], "target": crops[1]}, None)
+    losses, _ = learner.make(part)
+    contrasts = (1 - identity) * losses["contrast"] + identity * losses.get("identity", 0)
+    assert losses["loss"].item() == pytest.approx((losses["generator"] + contrast.weight * contrasts).item())
+
+
+def test_mirrored_images_are_compared_place_by_place(crops, monkeypatch):
+    """A network that mirrors its result with its input differs in no place, mirrored or not."""
+    module = "histobridge.core.translate.cut"
+    monkeypatch.setattr(f"{module}.with_taps", lambda net, images, taps: (images, [images]))
+    monkeypatch.setattr(f"{module}.features_at", lambda net, images, taps: [images])
+    learner, mirrored = Contrast(BRIEF.model_copy(update={"contrast": FAST}), CPU), set()
+
+    def compare(direction, queries, keys):
+        assert torch.equal(queries[0], keys[0])
+        return torch.zeros(())
+
+    monkeypatch.setattr(learner, "_contrast", compare)
+    for _ in range(8):
+        _, made = learner._losses("source_to_target", *crops)
+        mirrored.add(torch.equal(made, crops[0].flip(3)))
+    assert mirrored == {True, False}

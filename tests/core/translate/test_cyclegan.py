@@ -7,6 +7,7 @@ from torch import nn
 from histobridge.core.errors import ProjectError
 from histobridge.core.translate.base import look_of, translate_window
 from histobridge.core.translate.cyclegan import CycleGan
+from histobridge.core.translate.quality.tiling import in_tiles, seam_ratio
 
 THERE, BACK = "source_to_target", "target_to_source"
 
@@ -140,3 +141,14 @@ def test_weights_of_another_network_are_refused(saved):
     file.write_text(json.dumps(card))
     with pytest.raises(ProjectError, match=r"translator\.safetensors does not fit"):
         CycleGan.load(saved)
+
+
+@pytest.mark.parametrize("direction", [THERE, BACK])
+def test_tiles_have_no_more_seams_than_the_whole(pair, trained, direction):
+    images = pair.source if direction == THERE else pair.target
+    found = [in_tiles(trained, image, direction, look_of(image), tile_px=32) for image in images]
+    for image, tiled in zip(images, found, strict=True):
+        everything = tuple(slice(0, size) for size in image.shape)
+        whole = translate_window(trained, image.__getitem__, image.shape, everything, direction, look_of(image))
+        assert seam_ratio(tiled.one, 32) == pytest.approx(seam_ratio(whole, 32), rel=1e-4)
+        assert tiled.joined.mismatch < 1e-4

@@ -1,8 +1,15 @@
 import numpy as np
 import pytest
 import torch
+from brief_training import BRIEF, CPU, SMALL_DIFFUSION, batch
 
+from histobridge.core.translate.adversaries import Adversaries
 from histobridge.core.translate.losses import FakePool, average_weight, discriminator_loss, least_squares
+from histobridge.core.translate.syndiff_learning import SynDiffLearner
+
+DIFFUSION = BRIEF.model_copy(
+    update={"method": "syndiff", "syndiff": SMALL_DIFFUSION.model_copy(update={"from_source": False})}
+)
 
 
 def test_least_squares_is_the_mean_squared_distance_from_the_answer():
@@ -79,3 +86,44 @@ def test_state_of_an_empty_pool_can_be_restored():
     pool = FakePool()
     pool.restore(*pool.state())
     assert torch.equal(pool.swap(image(1)), image(1))
+
+
+def test_cyclegan_minimises_the_weighted_sum_of_its_paper():
+    learner = Adversaries(BRIEF, CPU)
+    source, target = batch(1)
+    (part,) = learner.parts({"source": source, "target": target}, None)
+    losses, fakes = learner.make(part)
+    there, back = (learner.networks[name] for name in ("source_to_target", "target_to_source"))
+    cycle = (back(there(source)) - source).abs().mean() + (there(back(target)) - target).abs().mean()
+    identity = (there(target) - target).abs().mean() + (back(source) - source).abs().mean()
+    fooled = least_squares(learner.judge("target", there(source)), True)
+    fooled = fooled + least_squares(learner.judge("source", back(target)), True)
+    assert losses["loss"].item() == pytest.approx((fooled + 10 * cycle + 5 * identity).item(), rel=1e-5)
+    torch.testing.assert_close(fakes["target"], there(source).detach())
+
+
+def test_syndiff_minimises_the_losses_of_its_paper(monkeypatch):
+    """Softplus of the logits, each with its sign; half the weight for the clean image and for the cycle."""
+    learner = SynDiffLearner(DIFFUSION, CPU)
+    (part,) = learner.parts(dict(zip(("source", "target"), batch(1), strict=True)), None)
+    real = [*part.real.values(), *(noised.now for noised in part.drawn.values())]
+
+    def judged(of_real, of_made, images):
+        return torch.tensor(of_real if any(images.equal(one) for one in real) else of_made)
+
+    monkeypatch.setattr(learner, "judge", lambda domain, images: judged(3.0, -2.0, images))
+    monkeypatch.setattr(learner, "_judge_pair", lambda domain, images, *_, **__: judged(5.0, -1.0, images))
+    losses, made = learner.make(part)
+    minus = {logit: np.log1p(np.exp(-logit)) for logit in (-1.0, -2.0, 1.0, 2.0, 3.0, 5.0)}
+    assert losses["generator"].item() == pytest.approx(2 * (minus[-1.0] + minus[-2.0]), rel=1e-5)
+    weighted = losses["generator"] + 0.5 * losses["clean"] + 0.5 * losses["cycle"]
+    assert losses["loss"].item() == pytest.approx(weighted.item())
+    clean = sum((made.clean[domain] - part.real[domain]).abs().mean() for domain in part.real)
+    assert losses["clean"].item() == pytest.approx(clean.item())
+    told_apart = minus[5.0] + minus[1.0] + minus[3.0] + minus[2.0]
+    assert learner.judge_made(part, made).item() == pytest.approx(2 * told_apart, rel=1e-5)
+
+
+@pytest.mark.parametrize("count", [4, 5, 6])
+def test_any_number_of_crops_makes_a_batch_of_syndiff(count):
+    assert SynDiffLearner(DIFFUSION.model_copy(update={"batch_size": count}), CPU).step(*batch(count))

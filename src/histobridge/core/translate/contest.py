@@ -144,18 +144,18 @@ class Contest(GuardedTraining):
                 f"batch_size: {count} found, a multiple of {ranks} expected, as so many processes share every batch; "
                 "change it, or use fewer processes"
             )
-        pieces = torch.arange(count).tensor_split(ranks * min(self.config.parts, count // ranks))
+        share = count // ranks
+        pieces = torch.arange(rank * share, (rank + 1) * share).tensor_split(min(self.config.parts, share))
         places = [slice(int(piece[0]), int(piece[-1]) + 1) for piece in pieces]
         drawn = self.draw(real)
-        mine = slice(rank * len(pieces) // ranks, (rank + 1) * len(pieces) // ranks)
         return [
             Part(
                 {domain: images[place] for domain, images in real.items()},
                 None if labels is None else labels[place],
                 self.divide(drawn, place),
-                (place.stop - place.start) * ranks / count,
+                (place.stop - place.start) / share,
             )
-            for place in places[mine]
+            for place in places
         ]
 
     def draw(self, real: Mapping[Domain, Tensor]) -> Any:
@@ -272,7 +272,10 @@ class Contest(GuardedTraining):
     def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
         """Continue where `state` was taken; raise RuntimeError or KeyError if the weights are of other networks."""
         super().restore(tensors, values)
-        self.random.set_state(tensors["random"])
+        if len(tensors["random"]) == len(self.random.get_state()):
+            self.random.set_state(tensors["random"])
+        else:  # Taken on another kind of device, whose random numbers are others anyway.
+            self.random.manual_seed(self.config.seed + self.steps_done)
 
 
 class _Side(nn.Module):

@@ -1,7 +1,8 @@
 """The processes that train one translator together, each on a GPU of its own; alone unless an engine gathered them.
 
 Every process draws the same batch and computes its own share of it, so that a training gives the same weights on any
-number of processes, but for rounding, and a checkpoint of one process is that of all.
+number of processes, but for rounding and for losses that look at a batch as a whole (`ladder.WHOLE_BATCH`), and a
+checkpoint of one process is that of all.
 """
 
 from collections.abc import Iterator

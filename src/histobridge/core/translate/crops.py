@@ -1,6 +1,6 @@
 """Random crops of images, flipped and turned, with their labels where they have any."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from histobridge.core.config import Domain, TrainTranslatorConfig
 from histobridge.core.errors import InputError
 from histobridge.core.manifest import IGNORE
 
@@ -92,6 +93,11 @@ class ImageCrops:
         image, labels = (_turned(pixels, turns, mirrored) for pixels in (crop, classes))
         return image[None, None], labels[None]
 
+    def batch(self, count: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Draw crops (N, 1, Y, X) and their labels (N, Y, X), on a device."""
+        images, labels = zip(*(self.draw_labelled() for _ in range(count)), strict=True)
+        return torch.cat(images).to(device), torch.cat(labels).to(device)
+
     def _place(self) -> tuple[int, int, int]:
         """Number of an image, and where a crop of it starts."""
         number = int(self._random.choice(len(self._images), p=self._shares))
@@ -113,6 +119,19 @@ class ImageCrops:
     def restore(self, state: dict[str, Any]) -> None:
         """Continue where `state` was taken."""
         self._random.bit_generator.state = state
+
+
+def crops_of(
+    fields: Mapping[Domain, Sequence[Field]],
+    config: TrainTranslatorConfig,
+    seed: int,
+    device: torch.device | None = None,
+) -> dict[Domain, ImageCrops]:
+    """Crops of each domain as a training wants them; `device` is where images are kept, see `ImageCrops`."""
+    return {
+        domain: ImageCrops(of_domain, config.crop_px, 2 * seed + place, config.class_balanced, device)
+        for place, (domain, of_domain) in enumerate(fields.items())
+    }
 
 
 def values_of(fields: Sequence[Field]) -> tuple[int, ...]:

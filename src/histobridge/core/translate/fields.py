@@ -44,8 +44,9 @@ def fields_of(project: Project, domain: Domain, matching: Matching, config: Trai
     Returns
     -------
     list of array, (Y, X) float32, or Labelled
-        With target looks, in [-1, 1]: whole images, or evenly spread blocks of large ones, see `windows`. Those of the source with
-        their reviewed labels where the training uses these; for BridgeCUT also with other sheaths, see `vary_sheaths`.
+        With target looks, in [-1, 1]: whole images, or evenly spread blocks of large ones, see `windows`. Those of the
+        source with their reviewed labels where the training uses these; for BridgeCUT also with other sheaths, see
+        `vary_sheaths`.
 
     Raises
     ------

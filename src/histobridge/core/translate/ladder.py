@@ -1,6 +1,7 @@
 """What a training gives up, one thing after the other, when memory runs out; and what it says of it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from math import lcm
 from typing import Any
 
@@ -13,8 +14,24 @@ from histobridge.core.translator_config import TrainTranslatorConfig
 SIGNS = ("out of memory", "not enough memory", "can't allocate memory", "ALLOC_FAILED")
 SMALLEST_CROP = 64
 COMPILERS = ("torch._dynamo", "torch._inductor", "torch._functorch")
+WHOLE_BATCH = ("syndiff", "bridgecut")
+"""Methods with a loss that looks at a batch as a whole: the spread within it, or the Dice of its labels."""
 CHANGEABLE = ("parts", "recompute", "crop_px", "device", "compiled")
 """Fields of the config that a training may change by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What a training tells whoever runs it, and is told."""
+
+    on_checkpoint: Callable[[int], object] = lambda step: None
+    """Called with the step after each checkpoint is on disk."""
+
+    on_change: Callable[[str], object] = lambda words: None
+    """Called with a sentence when it gives something up because memory ran out."""
+
+    kills: int = 0
+    """How often in all it was ended because memory ran out."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -34,7 +51,8 @@ def step_down(
 ) -> tuple[TrainTranslatorConfig, str] | None:
     """Change how a translator is trained so that what went wrong goes right.
 
-    First what changes no result (the batch in parts, then networks computed twice), then the crops, then the device.
+    First what changes no result, or hardly one (the batch in parts, then networks computed twice), then the crops, then
+    the device.
     Networks that cannot be compiled are left as they are.
 
     Parameters
@@ -60,9 +78,10 @@ def step_down(
         return None
     if config.parts < config.batch_size:
         parts = min(2 * config.parts, config.batch_size)
+        result = "about the same result" if config.method in WHOLE_BATCH else "the same result"
         return config.model_copy(update={"parts": parts}), (
             f"Memory ran out: each batch of {config.batch_size} crops is now computed in {parts} parts, "
-            "a little slower, with the same result."
+            f"a little slower, with {result}."
         )
     if not config.recompute:
         return config.model_copy(update={"recompute": True}), (
@@ -88,8 +107,9 @@ def after_kills(config: TrainTranslatorConfig, kills: int) -> tuple[TrainTransla
     Parameters
     ----------
     config : TrainTranslatorConfig
-        As asked for.
+        As it was before.
     kills : int
+        That it has not been changed for yet.
 
     Returns
     -------

@@ -12,7 +12,7 @@ from histobridge.core.translate import crew
 from histobridge.core.translate.base import Translator
 from histobridge.core.translate.fields import fields_of, image_ids
 from histobridge.core.translate.instant import Identity, Instant
-from histobridge.core.translate.ladder import after_kills, changes, check_processes
+from histobridge.core.translate.ladder import Outside, changes, check_processes
 from histobridge.core.translate.learner import TrainedTranslator, load_trained
 from histobridge.core.translate.polarity import UNSETTLED, with_fitting_identity
 from histobridge.core.translate.quality.choosing import Chooser
@@ -60,8 +60,7 @@ def train_translator(project: Project, run: Run, config: TrainTranslatorConfig) 
     asked, config = config, with_fitting_identity(config, matching)
     if config != asked and crew.rank() == 0:
         run.log("note", message=UNSETTLED)
-    config, words = after_kills(config, sum(event["kind"] == "killed" for event in run.events()))
-    yield Progress(0, config.steps, " ".join(["reading the images.", *words]))
+    yield Progress(0, config.steps, "reading the images")
     domains: tuple[Domain, ...] = ("source", "target")
     ids = {domain: image_ids(project, domain) for domain in domains}
     fields = {domain: fields_of(project, domain, matching, config) for domain in domains}
@@ -69,9 +68,12 @@ def train_translator(project: Project, run: Run, config: TrainTranslatorConfig) 
     chooser = None
     if config.keep_best and panel is not None:
         chooser = Chooser(lambda seen: measure(seen, panel).score, run.path, config.keep_checkpoints)
-    translator = yield from train_matched(
-        fields, instant, config, run.path, lambda step: run.log("checkpoint", step=step), chooser
+    outside = Outside(
+        lambda step: run.log("checkpoint", step=step),
+        lambda words: run.log("lighter", message=words),
+        sum(event["kind"] == "killed" for event in run.events()),
     )
+    translator = yield from train_matched(fields, instant, config, run.path, outside, chooser)
     if crew.rank() > 0:
         return {}
     seen = (*ids["source"], *ids["target"])

@@ -69,7 +69,7 @@ class TimeDiscriminator(nn.Module):
         Parameters
         ----------
         earlier : Tensor, (N, 1, Y, X)
-            x_t, real or made by a generator; Y and X at least 2 ** halvings. N is at most 4 or a multiple of it.
+            x_t, real or made by a generator; Y and X at least 2 ** halvings.
         step : Tensor, (N,) int64
             t.
         later : Tensor, (N, 1, Y, X)
@@ -94,7 +94,11 @@ def _activated(x: Tensor) -> Tensor:
 
 
 def _variety(x: Tensor) -> Tensor:
-    """Mean standard deviation within groups of images, as one more channel, (N, 1, Y, X) (arXiv 1710.10196)."""
-    grouped = x.unflatten(0, (min(len(x), GROUP), -1))
+    """Mean standard deviation within groups of images, as one more channel, (N, 1, Y, X) (arXiv 1710.10196).
+
+    A group has as many images as share N evenly, 4 at most.
+    """
+    size = next(size for size in range(GROUP, 0, -1) if len(x) % size == 0)
+    grouped = x.unflatten(0, (size, -1))
     spread: Tensor = (grouped.var(dim=0, unbiased=False) + 1e-8).sqrt().mean(dim=(1, 2, 3))
-    return spread.repeat(min(len(x), GROUP))[:, None, None, None].expand(-1, 1, *x.shape[2:])
+    return spread.repeat(size)[:, None, None, None].expand(-1, 1, *x.shape[2:])

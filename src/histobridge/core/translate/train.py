@@ -16,10 +16,10 @@ from histobridge.core.errors import ProjectError
 from histobridge.core.job import Job, Progress
 from histobridge.core.translate import crew
 from histobridge.core.translate.base import Image, look_of
-from histobridge.core.translate.crops import Field, ImageCrops, Labelled, bytes_of, values_of
+from histobridge.core.translate.crops import Field, Labelled, bytes_of, crops_of, values_of
 from histobridge.core.translate.fixed_tiles import FixedTiles
 from histobridge.core.translate.instant import Instant
-from histobridge.core.translate.ladder import changed, changes, is_out_of_memory, step_down
+from histobridge.core.translate.ladder import Outside, after_kills, changed, changes, is_out_of_memory, step_down
 from histobridge.core.translate.learner import Learner, TrainedTranslator, build_learner
 from histobridge.core.translate.quality.choosing import FIRST_SHARE, Chooser
 
@@ -80,7 +80,7 @@ def train_pair(
     """
     matched = [_matched(field, instant) for field in source_fields]
     fields: dict[Domain, Sequence[Field]] = {"source": matched, "target": target_fields}
-    return (yield from train_matched(fields, instant, config, folder, on_checkpoint))
+    return (yield from train_matched(fields, instant, config, folder, Outside(on_checkpoint)))
 
 
 def _matched(field: Field, instant: Instant) -> Field:
@@ -94,28 +94,29 @@ def train_matched(
     instant: Instant,
     config: TrainTranslatorConfig,
     folder: Path | None = None,
-    on_checkpoint: Callable[[int], object] = lambda step: None,
+    outside: Outside | None = None,
     chooser: Chooser | None = None,
 ) -> Job[TrainedTranslator]:
     """Train like `train_pair` on images of both domains of which those of the source have the look of the target.
 
     With a `chooser` the best checkpoint is returned, without one the last. When memory runs out, the training gives up
-    what it needs least (see `ladder.step_down`), goes on from its last checkpoint and says so from then on. In several
-    processes (see `crew`) every one calls this; only the first one's progress and result count.
+    what it needs least (see `ladder.step_down`), goes on from its last checkpoint and says so from then on; so it does
+    when it was killed for that. In several processes (see `crew`) every one calls this; only the first one's progress
+    and result count.
     """
-    training = _Training(fields, instant, config, folder, chooser)
+    training = _Training(fields, instant, config, folder, chooser, outside or Outside())
     while True:
         try:
             training.start()
             if training.done or not crew.told():
                 break
-            progress = training.advance(on_checkpoint)
+            progress = training.advance()
         except (RuntimeError, MemoryError) as error:
             progress = training.step_down(error)
         try:
             yield progress
         except GeneratorExit:
-            training.save(on_checkpoint)
+            training.save()
             if not training.done:
                 crew.told(False)
             raise
@@ -132,11 +133,13 @@ class _Training:
         config: TrainTranslatorConfig,
         folder: Path | None,
         chooser: Chooser | None,
+        outside: Outside,
     ):
         self.asked = self.config = config
+        self.outside, self._minded = outside, 0
         self.fields, self.instant, self.folder, self.chooser = fields, instant, folder, chooser
         self.values = values_of(fields["source"])
-        self.tiles = FixedTiles(self._crops(seed=config.seed + 1), instant)
+        self.tiles = FixedTiles(crops_of(fields, config, config.seed + 1), instant)
         self.words: list[str] = []
         self.saved_step = 0
         self._kept: Checkpoint | None = None
@@ -150,16 +153,31 @@ class _Training:
         if checkpoint is not None and not self.words:
             self.config = changed(self.asked, checkpoint[1].get("changed", {}))
             self.words = list(checkpoint[1].get("words", ()))
+            self._minded = int(checkpoint[1].get("kills", 0))
+        self._mind_kills()
         self.device = choose_device(self.config.device)
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
             torch.backends.cudnn.benchmark = True
         learner = build_learner(self.config, self.device, self.values)
-        self.crops = self._crops(self.config.seed, self._cache())
+        self.crops = crops_of(self.fields, self.config, self.config.seed, self._cache())
         if checkpoint is not None:
             self._restore(learner, *checkpoint)
         self.saved_step = learner.steps_done
         self._learner = learner
+
+    def _mind_kills(self) -> None:
+        """Step down for each time that it was killed since the checkpoint, which goes on from what that changed."""
+        self.config, words = after_kills(self.config, self.outside.kills - self._minded)
+        self._minded = self.outside.kills
+        for sentence in words:
+            self._say(sentence)
+
+    def _say(self, sentence: str) -> None:
+        """Tell of a change, now and beside all progress."""
+        self.words = [*self.words, sentence]
+        if crew.rank() == 0:
+            self.outside.on_change(sentence)
 
     @property
     def learner(self) -> Learner:
@@ -172,7 +190,7 @@ class _Training:
         """Whether all steps are done."""
         return self._learner is not None and self.learner.steps_done >= self.config.steps
 
-    def advance(self, on_checkpoint: Callable[[int], object]) -> Progress:
+    def advance(self) -> Progress:
         """Do a step, and what is due after it; the first of several processes alone looks and writes."""
         config = self.config
         losses = self.step()
@@ -182,7 +200,7 @@ class _Training:
         if crew.rank() == 0:
             if step % config.checkpoint_every == 0 or step == config.steps:
                 self.choose()
-                self.save(on_checkpoint)
+                self.save()
             if _is_shown(step, config):
                 shown, numbers = self.tiles.look(self.translator())
         message = "training" if losses else "skipped a step that gave numbers that are not finite"
@@ -203,7 +221,7 @@ class _Training:
         if found is None:
             raise error
         self.config, words = found
-        self.words = [*self.words, words]
+        self._say(words)
         self._learner = None
         return Progress(self.saved_step, self.config.steps, words)
 
@@ -211,31 +229,17 @@ class _Training:
         """Where images are kept that crops are drawn from."""
         return cache_device(self.device, sum(bytes_of(field) for fields in self.fields.values() for field in fields))
 
-    def _crops(self, seed: int, device: torch.device | None = None) -> dict[Domain, ImageCrops]:
-        return {
-            domain: ImageCrops(fields, self.config.crop_px, 2 * seed + place, self.config.class_balanced, device)
-            for place, (domain, fields) in enumerate(self.fields.items())
-        }
-
     def step(self) -> dict[str, float]:
         """Learn from crops of both domains, and from the labels of the source where it has any."""
-        source, labels = self._labelled(self.crops["source"], self.config.batch_size)
-        target = self._some(self.crops["target"], self.config.batch_size)
+        source, labels = self.crops["source"].batch(self.config.batch_size, self.device)
+        target, _ = self.crops["target"].batch(self.config.batch_size, self.device)
         return self.learner.step(source, target, labels if self.values else None)
-
-    def _some(self, crops: ImageCrops, count: int) -> torch.Tensor:
-        return self._labelled(crops, count)[0]
-
-    def _labelled(self, crops: ImageCrops, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Draw crops (N, 1, Y, X) and their labels (N, Y, X), on the device."""
-        images, labels = zip(*(crops.draw_labelled() for _ in range(count)), strict=True)
-        return torch.cat(images).to(self.device), torch.cat(labels).to(self.device)
 
     def finished(self) -> TrainedTranslator:
         """Fix the norms of the averaged networks at what crops of both domains show there."""
-        crops_of = self._crops(seed=self.config.seed + 2)
+        fresh = crops_of(self.fields, self.config, self.config.seed + 2)
         count = min(CALIBRATION_CROPS, max(4, CALIBRATION_PIXELS // self.config.crop_px**2))
-        calibration = {domain: self._some(crops, count) for domain, crops in crops_of.items()}
+        calibration = {domain: crops.batch(count, self.device)[0] for domain, crops in fresh.items()}
         return self.learner.translator(self.instant, calibration)
 
     def choose(self) -> None:
@@ -264,7 +268,7 @@ class _Training:
         if self.chooser is not None and "chooser" in values:
             self.chooser.restore(values["chooser"], self.config.device)
 
-    def save(self, on_checkpoint: Callable[[int], object]) -> None:
+    def save(self) -> None:
         """Write a checkpoint unless it is there or another process does; without a folder, keep it in memory."""
         if self._learner is None or crew.rank() or self.saved_step == self.learner.steps_done:
             return
@@ -274,6 +278,7 @@ class _Training:
             "crops": {domain: crops.state() for domain, crops in self.crops.items()},
             "changed": changes(self.asked, self.config),
             "words": self.words,
+            "kills": self._minded,
         }
         if self.chooser is not None:
             values["chooser"] = self.chooser.state()
@@ -282,7 +287,9 @@ class _Training:
             self._kept = {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}, deepcopy(values)
             return
         save_checkpoint(self.folder, tensors, values)
-        on_checkpoint(self.saved_step)
+        if self.chooser is not None:
+            self.chooser.tidy()
+        self.outside.on_checkpoint(self.saved_step)
 
 
 def _is_shown(step: int, config: TrainTranslatorConfig) -> bool:

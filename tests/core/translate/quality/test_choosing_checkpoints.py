@@ -2,8 +2,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 import numpy as np
+import pytest
 
 from histobridge.core.config import TrainTranslatorConfig
+from histobridge.core.files import write_json
 from histobridge.core.job import finish
 from histobridge.core.translate.base import look_of
 from histobridge.core.translate.learner import load_trained
@@ -66,3 +68,23 @@ def test_a_resumed_training_chooses_what_an_uninterrupted_one_does(pair, tmp_pat
     assert rest.step == 3
     assert [step for step, _ in rest.history] == [2, 3, 4, 5]
     assert np.array_equal(translated(whole, pair), translated(resumed, pair))
+
+
+def test_a_kill_while_the_best_is_written_loses_nothing(pair, tmp_path, monkeypatch):
+    scores, written = [0.1, 0.9, 0.5, 0.3], []
+
+    def write_until_killed(path, values):
+        written.append(path)
+        if len(written) == 2:
+            raise SystemExit
+        write_json(path, values)
+
+    monkeypatch.setattr("histobridge.core.translate.card.write_json", write_until_killed)
+    with pytest.raises(SystemExit):
+        finish(train(pair, Chooser(Scripted(scores), tmp_path), tmp_path))
+    monkeypatch.undo()
+    rest = Chooser(Scripted(scores[1:]), tmp_path)
+    best = finish(train(pair, rest, tmp_path))
+    assert rest.history == list(zip([2, 3, 4, 5], scores, strict=True))
+    assert [folder.name for folder in (tmp_path / "best").iterdir()] == ["0000003"]
+    assert np.array_equal(translated(best, pair), translated(load_trained(tmp_path / "best" / "0000003", "cpu"), pair))

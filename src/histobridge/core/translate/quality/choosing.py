@@ -1,6 +1,7 @@
 """Keep the best of the checkpoints of a training, not the last."""
 
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ class Chooser:
     score : callable
         Maps a translator to a number, more is better.
     folder : Path
-        Of the run; the best so far lies in ``best/``.
+        Of the run; the best so far lies in ``best/<step>/``.
     keep_all : bool
         Also keep every checkpoint that is looked at, in ``checkpoints/<step>/``.
 
@@ -42,15 +43,15 @@ class Chooser:
     def consider(self, step: int, translator: TrainedTranslator) -> None:
         """Score the translator of a step; keep it if none was better."""
         if self._keep_all:
-            kept = self._folder / CHECKPOINTS / f"{step:07d}"
+            kept = self._folder / CHECKPOINTS / _name(step)
             kept.mkdir(parents=True, exist_ok=True)
             translator.save(kept)
         found = self._score(translator)
         points = found if math.isfinite(found) else 0.0
         if self.best is None or points > max(score for _, score in self.history):
             self.best, self.step = translator, step
-            (self._folder / BEST).mkdir(exist_ok=True)
-            translator.save(self._folder / BEST)
+            self._place().mkdir(parents=True, exist_ok=True)
+            translator.save(self._place())
         self.history.append((step, points))
 
     def state(self) -> dict[str, Any]:
@@ -62,4 +63,17 @@ class Chooser:
         self.step = int(values["step"])
         self.history = [(int(step), float(points)) for step, points in values["history"]]
         if self.history:
-            self.best = load_trained(self._folder / BEST, device)
+            self.best = load_trained(self._place(), device)
+
+    def tidy(self) -> None:
+        """Remove those that were the best before; once a checkpoint of the training names the one that is."""
+        for old in set((self._folder / BEST).glob("*")) - {self._place()}:
+            shutil.rmtree(old)
+
+    def _place(self) -> Path:
+        """Where the best lies: a folder for each, as a checkpoint may still name the one before."""
+        return self._folder / BEST / _name(self.step)
+
+
+def _name(step: int) -> str:
+    return f"{step:07d}"

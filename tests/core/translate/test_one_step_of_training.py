@@ -1,0 +1,158 @@
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from brief_training import BRIEF, CPU, SMALL_BRIDGE, SMALL_DIFFUSION, assert_same, batch, gradients_of
+from safetensors.torch import load_file
+
+from histobridge.core.device import has_bfloat16
+from histobridge.core.errors import InputError
+from histobridge.core.translate import crew
+from histobridge.core.translate.adversaries import Adversaries
+from histobridge.core.translate.cut import Contrast
+from histobridge.core.translate.learner import build_learner
+from histobridge.core.translate.syndiff_settings import SynDiffSettings
+
+
+def learned(kind, **fields):
+    learner = kind(BRIEF.model_copy(update=fields), CPU)
+    first = learner.step(*batch(4))
+    gradients = gradients_of(learner.networks)
+    return gradients, [first, learner.step(*batch(4, seed=1))]
+
+
+@pytest.mark.parametrize("kind", [Adversaries, Contrast])
+@pytest.mark.parametrize("parts", [2, 3])
+def test_a_batch_in_parts_teaches_what_the_whole_batch_teaches(kind, parts):
+    whole, losses = learned(kind)
+    in_parts, of_parts = learned(kind, parts=parts)
+    assert_same(in_parts, whole)
+    for before, after in zip(losses, of_parts, strict=True):
+        assert after == pytest.approx(before, rel=1e-3)
+
+
+@pytest.mark.parametrize("kind", [Adversaries, Contrast])
+def test_networks_computed_twice_teach_the_same(kind):
+    assert_same(learned(kind, recompute=True)[0], learned(kind)[0])
+
+
+def bridge(steps):
+    return {"method": "bridgecut", "bridge": SMALL_BRIDGE.model_copy(update={"steps": steps})}
+
+
+@pytest.mark.parametrize("method", [bridge(1), bridge(3), {"method": "syndiff", "syndiff": SMALL_DIFFUSION}])
+def test_steps_of_the_other_methods_teach_the_same_and_keep_far_less_when_computed_twice(method):
+    labels = (batch(4, seed=2)[0][:, 0] > 0).to(torch.uint8)
+
+    def learned(recompute):
+        learner = build_learner(BRIEF.model_copy(update=method | {"recompute": recompute, "steps": 1}), CPU, (1,))
+        kept = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda saved: kept.append(saved) or saved, lambda saved: saved):
+            losses = learner.step(*batch(4), labels)
+        return gradients_of(learner.networks), losses, sum(saved.numel() for saved in kept)
+
+    found, losses, kept_less = learned(True)
+    expected, same, kept = learned(False)
+    assert losses == pytest.approx(same, rel=1e-5)
+    assert ("segmenter" in losses) == (method["method"] == "bridgecut")
+    assert_same(found, expected)
+    assert kept_less < kept / 2
+
+
+def test_several_processes_share_a_batch_evenly_whatever_its_parts(monkeypatch):
+    """Else what they gather from each other differs in shape."""
+    learner = Adversaries(BRIEF.model_copy(update={"batch_size": 6, "parts": 2}), CPU)
+    source, target = batch(6)
+    monkeypatch.setattr(crew, "size", lambda: 2)
+    found = []
+    for rank in range(2):
+        monkeypatch.setattr(crew, "rank", lambda rank=rank: rank)
+        parts = learner.parts({"source": source, "target": target}, None)
+        assert [len(part.real["source"]) for part in parts] == [2, 1]
+        assert sum(part.share for part in parts) == pytest.approx(1)
+        found += [part.real["source"] for part in parts]
+    assert torch.equal(torch.cat(found), source)
+
+
+def test_the_running_mean_is_that_of_all_networks_so_far():
+    learner = Adversaries(BRIEF, CPU)
+    seen = [[weight.detach().clone() for weight in learner.networks.parameters()]]
+    for step in range(3):
+        learner.step(*batch(4, seed=step))
+        seen.append([weight.detach().clone() for weight in learner.networks.parameters()])
+        for mean, *weights in zip(learner.average.parameters(), *seen, strict=True):
+            torch.testing.assert_close(mean, torch.stack(weights).mean(0))
+
+
+@pytest.mark.parametrize("hardware", [True, False])
+def test_half_precision_is_used_only_where_the_hardware_has_it(monkeypatch, hardware):
+    """Emulated on a processor, a step takes six to ten times as long."""
+    assert not has_bfloat16(CPU)
+    monkeypatch.setattr("histobridge.core.translate.contest.has_bfloat16", lambda _: hardware)
+    learner = Adversaries(BRIEF.model_copy(update={"half_precision": True}), CPU)
+    with learner.autocast():
+        found = learner.networks["source_to_target"](batch(1)[0])
+    assert (found.dtype == torch.bfloat16) == hardware
+
+
+PROCESS = """
+import sys, torch
+from pathlib import Path
+from safetensors.torch import save_file
+from histobridge.core.config import TrainTranslatorConfig
+from histobridge.core.translate import crew
+from histobridge.core.translate.learner import build_learner
+
+torch.set_num_threads(1)
+rank, folder = int(sys.argv[1]), Path(sys.argv[2])
+with crew.gathered(folder / "meeting", rank, 2):
+    for file in sorted(folder.glob("*.json")):
+        learner = build_learner(TrainTranslatorConfig.model_validate_json(file.read_text()), torch.device("cpu"))
+        random = torch.Generator().manual_seed(0)
+        batches = torch.rand(2, 2, 4, 1, 32, 32, generator=random) * 2 - 1
+        assert learner.step(*batches[0])
+        found = {name: weight.grad.clone() for name, weight in learner.networks.named_parameters()}
+        assert learner.step(*batches[1])
+        found |= {"weights/" + name: weight for name, weight in learner.networks.named_parameters()}
+        save_file({name: tensor.detach() for name, tensor in found.items()}, folder / f"{file.stem}-{rank}.safetensors")
+    assert crew.told(rank == 0) and not crew.agreed(rank == 0)
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_learns_from_both_their_shares(tmp_path):
+    small = SynDiffSettings(width=8, multipliers=(1, 2), latent=4, latent_width=8, judge_width=4, judge_halvings=3)
+    configs = {
+        name: BRIEF.model_copy(update={"method": name, "syndiff": small}) for name in ("cyclegan", "cut", "syndiff")
+    }
+    configs["cut"] = configs["cut"].model_copy(update={"parts": 2})
+    for name, config in configs.items():
+        (tmp_path / f"{name}.json").write_text(config.model_dump_json())
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    started = [
+        subprocess.Popen([sys.executable, "-c", PROCESS, str(rank), str(tmp_path)], env=environment) for rank in (0, 1)
+    ]
+    assert [process.wait(timeout=120) for process in started] == [0, 0]
+    random = torch.Generator().manual_seed(0)
+    batches = torch.rand(2, 2, 4, 1, 32, 32, generator=random) * 2 - 1
+    for name, config in configs.items():
+        first, second = (load_file(tmp_path / f"{name}-{rank}.safetensors") for rank in (0, 1))
+        assert all(torch.equal(first[key], second[key]) for key in first), name
+        alone = build_learner(config, CPU)
+        alone.step(*batches[0])
+        # The discriminators of SynDiff look at the spread within a batch, which is that of the share here.
+        if name != "syndiff":
+            assert_same(first, gradients_of(alone.networks))
+
+
+def test_alone_a_process_is_the_whole_crew():
+    assert (crew.rank(), crew.size(), crew.agreed(False), crew.told(True)) == (0, 1, False, True)
+    assert torch.equal(crew.whole(torch.arange(3)), torch.arange(3))
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch):
+    monkeypatch.setattr(crew, "size", lambda: 3)
+    with pytest.raises(InputError, match="a multiple of 3"):
+        Adversaries(BRIEF, CPU).step(*batch(4))
