@@ -79,6 +79,16 @@ class MeasuresImages(Protocol):
         """Measure an image, once; return what translates windows of it."""
 
 
+@runtime_checkable
+class WorksInTiles(Protocol):
+    """A translator that computes tiles of its own, and saves those that nobody looks at."""
+
+    def translate_inside(
+        self, image: Image, direction: Direction, look: Look, origin: tuple[int, int], inside: Window
+    ) -> Image:
+        """Translate a crop as `Translator.translate`, of which the pixels `inside` alone are wanted."""
+
+
 def look_of(image: ArrayLike) -> Look:
     """Measure the grey quantiles of a whole image.
 
@@ -176,10 +186,12 @@ def translate_window(
             block = slice(row, min(row + BLOCK_PX, rows.stop)), slice(column, min(column + BLOCK_PX, columns.stop))
             crop, origin = _crop_around(translator, read, shape, block)
             top, left = row - origin[0], column - origin[1]
-            inside = translator.translate(crop, direction, look, origin)[
-                top : top + block[0].stop - row, left : left + block[1].stop - column
-            ]
-            translated[row - rows.start :, column - columns.start :][: inside.shape[0], : inside.shape[1]] = inside
+            inside = slice(top, top + block[0].stop - row), slice(left, left + block[1].stop - column)
+            if isinstance(translator, WorksInTiles):
+                made = translator.translate_inside(crop, direction, look, origin, inside)[inside]
+            else:
+                made = translator.translate(crop, direction, look, origin)[inside]
+            translated[row - rows.start :, column - columns.start :][: made.shape[0], : made.shape[1]] = made
     return translated
 
 

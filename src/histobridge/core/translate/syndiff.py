@@ -1,6 +1,8 @@
 """A trained pair of diffusive generators as a translator whose tiles join."""
 
+from collections import OrderedDict
 from collections.abc import Mapping
+from hashlib import sha256
 
 import numpy as np
 import torch
@@ -8,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from histobridge.core.config import Direction, TrainTranslatorConfig
-from histobridge.core.translate.base import Image
+from histobridge.core.translate.base import Image, Look, Window
 from histobridge.core.translate.card import TranslatorCard
 from histobridge.core.translate.cyclegan import CycleGan
 from histobridge.core.translate.diffusion import sample, vp_schedule
@@ -16,6 +18,9 @@ from histobridge.core.translate.group_norm import set_mode
 from histobridge.core.translate.instant import Instant
 from histobridge.core.translate.ncsnpp import NcsnPlusPlus
 from histobridge.core.translate.noise_field import NoiseField
+
+KEPT_BYTES = 1 << 26
+"""Of the newest tiles: neighbouring windows need the same ones, and each takes a second of a processor."""
 
 
 class SynDiff(CycleGan):
@@ -46,10 +51,22 @@ class SynDiff(CycleGan):
         super().__init__(makers, instant, card)
         self.noise = NoiseField(card.config.seed if seed is None else seed)
         self.tile, self.alignment = tiling(card.config)
+        self._inside: Window | None = None
+        self._made: OrderedDict[tuple[Direction, tuple[int, int], bytes], Image] = OrderedDict()
 
     def with_seed(self, seed: int) -> "SynDiff":
         """Return the same translator with other noise: another of the images that it holds possible."""
         return SynDiff(self.generators, self.instant, self.card, seed)
+
+    def translate_inside(
+        self, image: Image, direction: Direction, look: Look, origin: tuple[int, int], inside: Window
+    ) -> Image:
+        """Translate a crop of which the pixels `inside` alone are wanted; see `WorksInTiles`."""
+        self._inside = inside
+        try:
+            return self.translate(image, direction, look, origin)
+        finally:
+            self._inside = None
 
     def generate(self, image: Image, direction: Direction, origin: tuple[int, int] = (0, 0)) -> Image:
         """Apply one generator to (Y, X) with target looks, tile by tile.
@@ -62,12 +79,29 @@ class SynDiff(CycleGan):
         padded = np.pad(image, missing, mode="reflect")
         total, weights = np.zeros(sizes, np.float32), np.zeros(sizes, np.float32)
         fade = _fade(self.tile, self.tile - self.alignment)
-        for y in range(0, sizes[0] - self.tile + 1, self.alignment):
-            for x in range(0, sizes[1] - self.tile + 1, self.alignment):
+        inside = self._inside or tuple(slice(0, size) for size in sizes)
+        rows, columns = (
+            [start for start in range(0, size - self.tile + 1, self.alignment) if _touches(start, self.tile, wanted)]
+            for size, wanted in zip(sizes, inside, strict=True)
+        )
+        for y in rows:
+            for x in columns:
                 part = slice(y, y + self.tile), slice(x, x + self.tile)
-                total[part] += fade * self._tile(padded[part], direction, (origin[0] + y, origin[1] + x))
+                total[part] += fade * self._once(padded[part], direction, (origin[0] + y, origin[1] + x))
                 weights[part] += fade
-        return (total / weights)[: image.shape[0], : image.shape[1]]
+        made: Image = np.divide(total, weights, out=total, where=weights > 0)
+        return made[: image.shape[0], : image.shape[1]]
+
+    def _once(self, source: Image, direction: Direction, origin: tuple[int, int]) -> Image:
+        """Translate one tile, or take what was made of the same pixels at the same place."""
+        key = (direction, origin, sha256(source.tobytes()).digest())
+        if key not in self._made:
+            made = self._tile(source, direction, origin)
+            while len(self._made) >= max(1, KEPT_BYTES // made.nbytes):
+                self._made.popitem(last=False)
+            self._made[key] = made
+        self._made.move_to_end(key)
+        return self._made[key]
 
     @torch.no_grad()
     def _tile(self, source: Image, direction: Direction, origin: tuple[int, int]) -> Image:
@@ -105,6 +139,10 @@ def halo_of_tiles(config: TrainTranslatorConfig) -> int:
     """Pixels to read around a window to have all tiles that touch it, as a multiple of their step."""
     tile, step = tiling(config)
     return -(-(tile - step) // step) * step
+
+
+def _touches(start: int, tile: int, wanted: slice) -> bool:
+    return bool(start < wanted.stop and wanted.start < start + tile)
 
 
 def _fade(tile: int, overlap: int) -> NDArray[np.float32]:
