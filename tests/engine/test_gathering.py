@@ -98,7 +98,7 @@ def test_a_training_that_was_killed_for_its_memory_goes_on_with_less(matched):
 def test_every_kill_that_a_training_finds_an_answer_to_is_forgiven(matched):
     """Two kills before the first checkpoint are the end only of a job that does nothing against the next."""
     run, stubborn = (matched.create_run("train-translator", CONFIG) for _ in range(2))
-    for kind in ("killed", "crashed", "lighter", "killed", "crashed"):
+    for kind in ("killed", "crashed", "changed", "killed", "crashed"):
         run.log(kind, step=0, used_mb=900, limit_mb=1000)
     assert perform(run)["changed"] == {"parts": 2, "recompute": True}
     for kind in ("killed", "crashed", "killed", "crashed"):

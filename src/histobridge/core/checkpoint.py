@@ -34,6 +34,11 @@ def save_checkpoint(folder: Path, tensors: Mapping[str, torch.Tensor], values: M
     write_bytes(folder / NAME, save(own, metadata={"values": json.dumps(dict(values))}))
 
 
+def forget_checkpoint(folder: Path) -> None:
+    """Remove the checkpoint in `folder`, if there is one."""
+    (folder / NAME).unlink(missing_ok=True)
+
+
 def load_checkpoint(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
     """Read the checkpoint in `folder`.
 

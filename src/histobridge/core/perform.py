@@ -75,7 +75,7 @@ def performing(run: Run) -> Job[dict[str, Any]]:
     CancelledError
         If a stop was asked for; the checkpoint is kept.
     CrashedError
-        If the job died twice without a checkpoint in between, and without having found a way to need less memory.
+        If the job died twice without a checkpoint in between, and without having changed anything about it.
     ProjectError
         If another process is working on the run.
     """
@@ -207,10 +207,10 @@ def _save_preview(run: Run, name: str, image: Any) -> None:
 
 
 def _since_order(run: Run) -> list[dict[str, Any]]:
-    """Return the events since the last checkpoint, since the job last ended in order, or since it needs less memory."""
+    """Return the events since the last checkpoint, since the job last ended in order, or since it goes on otherwise."""
     events: list[dict[str, Any]] = []
     for event in run.events():
-        if event["kind"] in ("checkpoint", "failed", "cancelled", "lighter"):
+        if event["kind"] in ("checkpoint", "failed", "cancelled", "changed"):
             events.clear()
         else:
             events.append(event)

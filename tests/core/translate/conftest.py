@@ -14,7 +14,7 @@ from histobridge.core.translate.base import Translator, look_of
 from histobridge.core.translate.crops import Labelled
 from histobridge.core.translate.cyclegan import CycleGan
 from histobridge.core.translate.instant import Instant
-from histobridge.core.translate.train import train_pair
+from histobridge.core.translate.learn import train_pair
 
 SMALL = TrainTranslatorConfig(steps=100, crop_px=64, channels=8, blocks=2, device="cpu")
 

@@ -8,8 +8,8 @@ from histobridge.core.segment.losses import masked_dice_ce
 from histobridge.core.translate.base import look_of, translate_window
 from histobridge.core.translate.bridge_learning import BridgeLearner
 from histobridge.core.translate.bridge_settings import BridgeSettings
+from histobridge.core.translate.learn import train_pair
 from histobridge.core.translate.learner import load_trained
-from histobridge.core.translate.train import train_pair
 
 CPU = torch.device("cpu")
 SMALL = BridgeSettings(steps=2, segmenter_width=4, patches=16, projection_width=8, contrast=1.0)

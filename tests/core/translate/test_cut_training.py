@@ -11,8 +11,8 @@ from histobridge.core.translate.contrast_settings import ContrastSettings
 from histobridge.core.translate.cut import Contrast
 from histobridge.core.translate.gan_presets import CUT, CYCLEGAN, FASTCUT
 from histobridge.core.translate.generators import discriminator_of, generator_of, reach_of, tap_channels
+from histobridge.core.translate.learn import train_pair
 from histobridge.core.translate.learner import load_trained
-from histobridge.core.translate.train import train_pair
 
 CPU = torch.device("cpu")
 FAST = ContrastSettings(weight=10.0, identity=False, flip=True, patches=16, width=8)

@@ -11,12 +11,12 @@ from histobridge.core.errors import InputError, ProjectError
 from histobridge.core.job import finish
 from histobridge.core.translate.base import look_of, translate_window
 from histobridge.core.translate.card import card_of
+from histobridge.core.translate.learn import train_pair
 from histobridge.core.translate.learner import load_trained
 from histobridge.core.translate.syndiff import SynDiff, halo_of_tiles, tiling
 from histobridge.core.translate.syndiff_learning import SynDiffLearner
 from histobridge.core.translate.syndiff_presets import SYNDIFF
 from histobridge.core.translate.syndiff_settings import SynDiffSettings
-from histobridge.core.translate.train import train_pair
 
 THERE, BACK = "source_to_target", "target_to_source"
 NETWORKS = SynDiffSettings(

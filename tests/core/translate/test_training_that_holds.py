@@ -9,10 +9,11 @@ from histobridge.core.job import finish
 from histobridge.core.translate import crew
 from histobridge.core.translate.adversaries import Adversaries
 from histobridge.core.translate.crops import ImageCrops
-from histobridge.core.translate.ladder import is_out_of_memory, step_down
+from histobridge.core.translate.ladder import Outside, is_out_of_memory, step_down
+from histobridge.core.translate.learn import train_pair
 from histobridge.core.translate.learner import build_learner
 from histobridge.core.translate.presets import PRESETS
-from histobridge.core.translate.train import Outside, train_matched, train_pair
+from histobridge.core.translate.train import train_matched
 
 OUT = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 OUT_ON_CPU = RuntimeError(

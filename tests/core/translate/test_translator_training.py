@@ -12,7 +12,7 @@ from histobridge.core.translate.adversaries import Adversaries
 from histobridge.core.translate.base import look_of
 from histobridge.core.translate.bridge_settings import BridgeSettings
 from histobridge.core.translate.crops import ImageCrops
-from histobridge.core.translate.train import train_pair
+from histobridge.core.translate.learn import train_pair
 
 BRIDGE = BridgeSettings(steps=3, segmenter_width=4, patches=16, projection_width=8)
 

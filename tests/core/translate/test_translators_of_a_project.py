@@ -15,6 +15,7 @@ from histobridge.core.project import Project
 from histobridge.core.runs import RunState
 from histobridge.core.translate.base import translate_window
 from histobridge.core.translate.cyclegan import CycleGan
+from histobridge.core.translate.fixed_tiles import FixedTiles
 from histobridge.core.translate.import_config import ImportTranslatorConfig
 from histobridge.core.translate.imported import Imported
 from histobridge.core.translate.instant import Identity, Instant
@@ -114,12 +115,19 @@ def test_a_cancelled_run_resumes_to_the_same_translator(project, matching, train
     assert np.array_equal(*results)
 
 
-def test_where_the_polarity_is_not_certain_no_identity_loss_holds_it(project, matching):
+def test_where_the_polarity_is_not_certain_no_identity_loss_holds_it_at_first(project, matching, monkeypatch):
     doubted = matching.model_copy(update={"certain": False, "certainty": 0.6})
     write_json(project.run(matching.run).path / "matching.json", doubted.model_dump(mode="json"))
-    run = project.create_run("train-translator", CONFIG.model_copy(update={"steps": 1}))
-    perform(run)
+    monkeypatch.setattr(FixedTiles, "look", lambda self, _: ({}, {}))
+    run, exchanging = (
+        project.create_run("train-translator", CONFIG.model_copy(update={"steps": steps})) for steps in (1, 2)
+    )
+    assert perform(run)["changed"] == {"identity_weight": 0.0}
     assert load_translator(project, run.id, matching).card.config.identity_weight == 0
+    monkeypatch.setattr(FixedTiles, "upright", -1.0)
+    assert "changed" not in perform(exchanging)
+    assert load_translator(project, exchanging.id, matching).card.config.identity_weight == 5
+    assert any("started over" in event.get("message", "") for event in exchanging.events())
     assert any("identity loss is off" in event.get("message", "") for event in run.events())
 
 

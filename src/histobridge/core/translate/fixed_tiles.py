@@ -11,6 +11,7 @@ from histobridge.core.translate.crops import ImageCrops
 from histobridge.core.translate.instant import Instant
 from histobridge.core.translate.learner import TrainedTranslator
 from histobridge.core.translate.quality.spectrum import spectrum_distance
+from histobridge.core.translate.quality.upright import upright
 
 TILES = 4
 """Of each domain."""
@@ -31,7 +32,14 @@ class FixedTiles:
         The tiles are the first that each draws; with target looks.
     instant : Instant
         Puts the look of the source on what is shown of it.
+
+    Attributes
+    ----------
+    upright : float
+        Of the last look: how surely dark stays dark in the direction that does so less; see `quality.upright`.
     """
+
+    upright = 1.0
 
     def __init__(self, crops: Mapping[Domain, ImageCrops], instant: Instant):
         self._instant = instant
@@ -55,6 +63,7 @@ class FixedTiles:
             power spectra of translations and real tiles; see `spectrum_distance`.
         """
         pictures: dict[str, NDArray[np.uint8]] = {}
+        kept: list[float] = []
         numbers: dict[str, float] = {}
         for start, there, goal, homewards in WAYS:
             tiles = self._tiles[start]
@@ -64,6 +73,8 @@ class FixedTiles:
             pictures[there] = to_levels(np.concatenate([np.concatenate(each, axis=1) for each in shown]))
             numbers[f"tiles/{start} back"] = float(np.abs(np.stack(tiles) - np.stack(back)).mean())
             numbers[f"tiles/to {goal}"] = spectrum_distance(self._tiles[goal], fakes)
+            kept.append(upright(fakes, tiles))
+        self.upright = min(kept)
         return pictures, numbers
 
     def _eyed(self, images: Sequence[Image], domain: Domain) -> list[Image]:

@@ -16,7 +16,7 @@ SMALLEST_CROP = 64
 COMPILERS = ("torch._dynamo", "torch._inductor", "torch._functorch")
 WHOLE_BATCH = ("syndiff", "bridgecut")
 """Methods with a loss that looks at a batch as a whole: the spread within it, or the Dice of its labels."""
-CHANGEABLE = ("parts", "recompute", "crop_px", "device", "compiled")
+CHANGEABLE = ("identity_weight", "parts", "recompute", "crop_px", "device", "compiled")
 """Fields of the config that a training may change by itself."""
 
 
@@ -28,7 +28,11 @@ class Outside:
     """Called with the step after each checkpoint is on disk."""
 
     on_change: Callable[[str], object] = lambda words: None
-    """Called with a sentence when it gives something up because memory ran out."""
+    """Called with a sentence when it gives something up because memory ran out, or starts over."""
+
+    identity_weight: float = 0.0
+    """Of the identity loss that was switched off as the polarity is not certain; what it starts over with if dark and
+    bright come out exchanged. 0: it was not."""
 
     kills: int = 0
     """How often in all it was ended because memory ran out."""

@@ -1,5 +1,7 @@
 """Translators of a project: train one, the job `train-translator`, or load one by name."""
 
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from histobridge.core.config import Domain, TrainTranslatorConfig
@@ -9,7 +11,8 @@ from histobridge.core.matching import Matching, load_matching
 from histobridge.core.project import Project
 from histobridge.core.runs import Run
 from histobridge.core.translate import crew
-from histobridge.core.translate.base import Translator
+from histobridge.core.translate.base import Image, Translator, look_of
+from histobridge.core.translate.crops import Field, Labelled
 from histobridge.core.translate.fields import fields_of, image_ids
 from histobridge.core.translate.instant import Identity, Instant
 from histobridge.core.translate.ladder import Outside, changes, check_processes
@@ -19,7 +22,7 @@ from histobridge.core.translate.quality.choosing import Chooser
 from histobridge.core.translate.quality.measure import examine, measure
 from histobridge.core.translate.quality.panel import panel_of_project
 from histobridge.core.translate.quality.report import write_quality
-from histobridge.core.translate.train import train_matched, train_pair
+from histobridge.core.translate.train import train_matched
 
 __all__ = ["load_translator", "train_pair", "train_translator"]
 
@@ -45,8 +48,8 @@ def train_translator(project: Project, run: Run, config: TrainTranslatorConfig) 
     -------
     dict
         ``steps``, ``images``: how many of each domain it has seen, and ``verdict``: what is to be thought of it, in
-        words, where the images are large enough to tell; ``changed``: fields of the config that the training changed
-        because memory ran out, if it did.
+        words, where the images are large enough to tell; ``changed``: fields of the config that the training changed,
+        if it did, because memory ran out or the polarity is not certain.
 
     Raises
     ------
@@ -70,7 +73,8 @@ def train_translator(project: Project, run: Run, config: TrainTranslatorConfig) 
         chooser = Chooser(lambda seen: measure(seen, panel).score, run.path, config.keep_checkpoints)
     outside = Outside(
         lambda step: run.log("checkpoint", step=step),
-        lambda words: run.log("lighter", message=words),
+        lambda words: run.log("changed", message=words),
+        asked.identity_weight if config != asked else 0.0,
         sum(event["kind"] == "killed" for event in run.events()),
     )
     translator = yield from train_matched(fields, instant, config, run.path, outside, chooser)
@@ -95,6 +99,62 @@ def train_translator(project: Project, run: Run, config: TrainTranslatorConfig) 
         yield Progress(config.steps, config.steps, "looked at what it makes", {}, pictures)
     translator.save(run.path)
     return result
+
+
+def train_pair(
+    source_fields: Sequence[Field],
+    target_fields: Sequence[Image],
+    instant: Instant,
+    config: TrainTranslatorConfig,
+    folder: Path | None = None,
+    on_checkpoint: Callable[[int], object] = lambda step: None,
+) -> Job[TrainedTranslator]:
+    """Train a translator on whole images of both domains.
+
+    A checkpoint in `folder` is continued from; on the CPU the result then equals that of an uninterrupted training
+    exactly. Closing the job writes a checkpoint.
+
+    Parameters
+    ----------
+    source_fields : sequence of array, (Y, X) float32, or Labelled
+        At the working scale, in [-1, 1], each in its own look; with labels for methods that use them.
+    target_fields : sequence of array, (Y, X) float32
+        The same.
+    instant : Instant
+        Brings the source to the look of the target.
+    config : TrainTranslatorConfig
+    folder : Path, optional
+        Where the checkpoint lies; none: no checkpoints.
+    on_checkpoint : callable
+        Called with the step after each checkpoint is on disk.
+
+    Yields
+    ------
+    Progress
+        Every step with the losses of the method, ``generator`` and ``discriminator`` among them; every 50 steps or
+        more with pictures and numbers of a few fixed tiles, see `FixedTiles.look`.
+
+    Returns
+    -------
+    TrainedTranslator
+        With fixed norms, on the device it was trained on.
+
+    Raises
+    ------
+    InputError
+        If a domain is empty or has values that are not finite.
+    ProjectError
+        If the checkpoint is damaged or of other networks, or the training diverges.
+    """
+    matched = [_matched(field, instant) for field in source_fields]
+    fields: dict[Domain, Sequence[Field]] = {"source": matched, "target": target_fields}
+    return (yield from train_matched(fields, instant, config, folder, Outside(on_checkpoint)))
+
+
+def _matched(field: Field, instant: Instant) -> Field:
+    image, classes = field if isinstance(field, Labelled) else (field, None)
+    matched = instant.translate(image, "source_to_target", look_of(image))
+    return matched if classes is None else Labelled(matched, classes)
 
 
 def load_translator(project: Project, name: str, matching: Matching, device: str = "auto") -> Translator:

@@ -1,6 +1,6 @@
-"""The training loop of all methods, from images to a translator whose tiles join."""
+"""The training loop of all methods, from matched images to a translator whose tiles join."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -9,14 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from histobridge.core.checkpoint import load_checkpoint, save_checkpoint
+from histobridge.core.checkpoint import forget_checkpoint, load_checkpoint, save_checkpoint
 from histobridge.core.config import Domain, TrainTranslatorConfig
 from histobridge.core.device import cache_device, choose_device
 from histobridge.core.errors import ProjectError
 from histobridge.core.job import Job, Progress
 from histobridge.core.translate import crew
-from histobridge.core.translate.base import Image, look_of
-from histobridge.core.translate.crops import Field, Labelled, bytes_of, crops_of, values_of
+from histobridge.core.translate.crops import Field, bytes_of, crops_of, values_of
 from histobridge.core.translate.fixed_tiles import FixedTiles
 from histobridge.core.translate.instant import Instant
 from histobridge.core.translate.ladder import Outside, after_kills, changed, changes, is_out_of_memory, step_down
@@ -27,66 +26,16 @@ PREVIEW_EVERY = 50
 PREVIEWS = 400
 """At most about so many in a training."""
 
+SETTLED_SHARE = 0.1
+"""Of the steps, after which networks no longer change their minds about which way round grey values go."""
+EXCHANGED = (
+    "Dark and bright came out exchanged against the matching, so it started over with the identity loss, "
+    "which holds them."
+)
 CALIBRATION_CROPS = 48
 CALIBRATION_PIXELS = 1 << 20
 
 Checkpoint: TypeAlias = tuple[dict[str, torch.Tensor], dict[str, Any]]
-
-
-def train_pair(
-    source_fields: Sequence[Field],
-    target_fields: Sequence[Image],
-    instant: Instant,
-    config: TrainTranslatorConfig,
-    folder: Path | None = None,
-    on_checkpoint: Callable[[int], object] = lambda step: None,
-) -> Job[TrainedTranslator]:
-    """Train a translator on whole images of both domains.
-
-    A checkpoint in `folder` is continued from; on the CPU the result then equals that of an uninterrupted training
-    exactly. Closing the job writes a checkpoint.
-
-    Parameters
-    ----------
-    source_fields : sequence of array, (Y, X) float32, or Labelled
-        At the working scale, in [-1, 1], each in its own look; with labels for methods that use them.
-    target_fields : sequence of array, (Y, X) float32
-        The same.
-    instant : Instant
-        Brings the source to the look of the target.
-    config : TrainTranslatorConfig
-    folder : Path, optional
-        Where the checkpoint lies; none: no checkpoints.
-    on_checkpoint : callable
-        Called with the step after each checkpoint is on disk.
-
-    Yields
-    ------
-    Progress
-        Every step with the losses of the method, ``generator`` and ``discriminator`` among them; every 50 steps or
-        more with pictures and numbers of a few fixed tiles, see `FixedTiles.look`.
-
-    Returns
-    -------
-    TrainedTranslator
-        With fixed norms, on the device it was trained on.
-
-    Raises
-    ------
-    InputError
-        If a domain is empty or has values that are not finite.
-    ProjectError
-        If the checkpoint is damaged or of other networks, or the training diverges.
-    """
-    matched = [_matched(field, instant) for field in source_fields]
-    fields: dict[Domain, Sequence[Field]] = {"source": matched, "target": target_fields}
-    return (yield from train_matched(fields, instant, config, folder, Outside(on_checkpoint)))
-
-
-def _matched(field: Field, instant: Instant) -> Field:
-    image, classes = field if isinstance(field, Labelled) else (field, None)
-    matched = instant.translate(image, "source_to_target", look_of(image))
-    return matched if classes is None else Labelled(matched, classes)
 
 
 def train_matched(
@@ -97,7 +46,7 @@ def train_matched(
     outside: Outside | None = None,
     chooser: Chooser | None = None,
 ) -> Job[TrainedTranslator]:
-    """Train like `train_pair` on images of both domains of which those of the source have the look of the target.
+    """Train a translator on images of both domains of which those of the source have the look of the target.
 
     With a `chooser` the best checkpoint is returned, without one the last. When memory runs out, the training gives up
     what it needs least (see `ladder.step_down`), goes on from its last checkpoint and says so from then on; so it does
@@ -203,8 +152,29 @@ class _Training:
                 self.save()
             if _is_shown(step, config):
                 shown, numbers = self.tiles.look(self.translator())
+                if self.exchanged:
+                    return self.start_over()
         message = "training" if losses else "skipped a step that gave numbers that are not finite"
         return Progress(step, config.steps, ". ".join([message, *self.words]), losses | numbers, shown)
+
+    @property
+    def exchanged(self) -> bool:
+        """Whether dark and bright come out exchanged, and a loss that would have held them was switched off."""
+        held = self.config.identity_weight or not self.outside.identity_weight or crew.size() > 1
+        begun = self.learner.steps_done >= SETTLED_SHARE * self.config.steps
+        return bool(not held and begun and self.tiles.upright < 0)
+
+    def start_over(self) -> Progress:
+        """Forget all that was learned, and begin again with the identity loss."""
+        self.config = self.config.model_copy(update={"identity_weight": self.outside.identity_weight})
+        self._say(EXCHANGED)
+        self._learner = self._kept = None
+        if self.folder is not None:
+            forget_checkpoint(self.folder)
+        if self.chooser is not None:
+            self.chooser.forget()
+        self.saved_step = 0
+        return Progress(0, self.config.steps, EXCHANGED)
 
     def step_down(self, error: BaseException) -> Progress:
         """Change the config so that the error does not come again; the next `start` begins at the last checkpoint.

@@ -65,6 +65,10 @@ class Chooser:
         if self.history:
             self.best = load_trained(self._place(), device)
 
+    def forget(self) -> None:
+        """Begin again: the networks looked at so far are not those of the training that follows."""
+        self.best, self.step, self.history = None, 0, []
+
     def tidy(self) -> None:
         """Remove those that were the best before; once a checkpoint of the training names the one that is."""
         for old in set((self._folder / BEST).glob("*")) - {self._place()}:

@@ -24,6 +24,7 @@ from histobridge.core.translate.quality.panel import Panel, Shown
 from histobridge.core.translate.quality.report import Cycle, Looks, Quality, Structure, WayQuality
 from histobridge.core.translate.quality.spectrum import spectrum_distance
 from histobridge.core.translate.quality.tiling import SMALLEST_TILE, InTiles, in_tiles
+from histobridge.core.translate.quality.upright import upright
 from histobridge.core.translate.quality.verdict import judged
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ class _Way:
             looks=_looks((real, scaled[0]), (self.fakes, scaled[2])),
             instant=_looks((real, scaled[0]), (bare, scaled[1])),
             agreement=self._agreement(bare),
+            upright=upright(self.fakes, bare),
         )
 
     def _agreement(self, bare: Sequence[Image]) -> float | None:

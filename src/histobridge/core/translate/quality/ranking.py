@@ -55,6 +55,7 @@ def measures_of(quality: Quality) -> dict[str, float]:
     for name in ("kid", "fid", "grey", "spectrum"):
         found[name] = _mean([-getattr(way.looks, name) for way in ways])
     found["agreement"] = _mean([way.agreement for way in ways if way.agreement is not None])
+    found["upright"] = _mean([way.upright for way in ways if way.upright is not None])
     kept = quality.structure
     if kept is not None:
         found["dice kept"] = kept.dice_after / kept.dice_before if kept.dice_before > 0 else None

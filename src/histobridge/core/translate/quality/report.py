@@ -62,6 +62,10 @@ class WayQuality(Config):
     """From the target: mean Dice of what the source segmenter finds in translations with what it finds where polarity
     and grey values alone were translated; none from the source, where labels say more, and without a segmenter."""
 
+    upright: float | None = None
+    """Mean correlation with the same image where polarity and grey values alone were translated; negative where dark
+    and bright are exchanged against the matching. None in older files."""
+
 
 class Structure(Config):
     """Whether labelled source images keep what the labels say, judged by the source segmenter."""

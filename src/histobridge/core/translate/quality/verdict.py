@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from histobridge.core.base_config import Direction
-from histobridge.core.translate.quality.report import Quality, Structure, Tiling, Verdict
+from histobridge.core.translate.quality.report import Quality, Structure, Tiling, Verdict, WayQuality
 
 BORDER_PX = 1.5
 """Borders displaced further than this, and by a pixel more than the labels themselves, are not those of the labels."""
@@ -41,18 +41,20 @@ def score_of(quality: Quality) -> float:
     Returns
     -------
     float
-        In [0, 1]: three parts what is kept, one part what it looks like. What is kept: the mean of the share of the
-        agreement with the labels that is left, of pixels not invented, of borders in place, and, from the target, of
-        the agreement with what is found by grey values alone; without a segmenter the similarity there and back, with
-        noise in between, 0 where there is no way back. What it looks like: the mean over the directions of
-        ``i / (i + k)``, k the kernel distance from real images and i that of the instant map, so that a network that
-        does nothing gets 0.5.
+        In [0, 1]; 0 where dark and bright are exchanged, else three parts what is kept, one part what it looks like.
+        What is kept: the mean of the share of the agreement with the labels that is left, of pixels not invented, of
+        borders in place, and, from the target, of the agreement with what is found by grey values alone; without a
+        segmenter the similarity there and back, with noise in between, 0 where there is no way back. What it looks
+        like: the mean over the directions of ``i / (i + k)``, k the kernel distance from real images and i that of the
+        instant map, so that a network that does nothing gets 0.5.
 
     Notes
     -----
     Looks count less, since tissues differ in more than their look: whoever comes closest to the other domain has
     changed the anatomy (docs/decisions/0012).
     """
+    if any(_exchanged(way) for way in quality.ways.values()):
+        return 0.0
     looks = [_share(way.instant.kid, way.looks.kid) for way in quality.ways.values()]
     agreements = [way.agreement for way in quality.ways.values() if way.agreement is not None]
     parts = [1 - min(1.0, (1 - agreement) / MOST_LOST) for agreement in agreements]
@@ -62,6 +64,11 @@ def score_of(quality: Quality) -> float:
         similar = [max(0.0, way.robust.ssim) for way in quality.ways.values() if way.robust is not None]
         parts = [sum(similar) / max(1, len(similar))]
     return KEPT_SHARE * sum(parts) / len(parts) + (1 - KEPT_SHARE) * sum(looks) / len(looks)
+
+
+def _exchanged(way: WayQuality) -> bool:
+    """Whether dark is bright, against what matching says; networks do it surely or not at all."""
+    return way.upright is not None and way.upright < 0
 
 
 def _share(instant: float, learned: float) -> float:
@@ -86,9 +93,9 @@ def judged(quality: Quality) -> Quality:
     Returns
     -------
     Quality
-        Failed where one of the structure measures is beyond its limit; doubtful where one is close to it, where the
-        network makes images no more like the goal than the instant map, where tiles do not join, or where no segmenter
-        could look at it.
+        Failed where one of the structure measures is beyond its limit, or dark and bright are exchanged; doubtful where
+        a measure is close to its limit, where the network makes images no more like the goal than the instant map,
+        where tiles do not join, or where no segmenter could look at it.
     """
     found = list(_findings(quality))
     verdicts = [verdict for verdict, _ in found]
@@ -112,12 +119,19 @@ def _findings(quality: Quality) -> Iterator[Found]:
     else:
         yield from _structure_findings(structure)
     for direction, way in quality.ways.items():
+        if _exchanged(way):
+            yield "failed", _exchanged_words(direction)
         if way.looks.kid > FARTHER * max(way.instant.kid, 0.0) + TINY:
             name = direction.replace("_", " ")
             yield "doubtful", f"From {name}, images look no more like the other modality than by grey values alone."
     for direction, tiling in quality.tiling.items():
         if not joins(tiling):
             yield "doubtful", _tiling_words(direction, tiling)
+
+
+def _exchanged_words(direction: Direction) -> str:
+    name = direction.replace("_", " ")
+    return f"From {name}, dark and bright are exchanged against the matching; look at Match, then train again."
 
 
 def tiling_words(quality: Quality) -> str:
