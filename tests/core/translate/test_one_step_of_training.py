@@ -12,6 +12,7 @@ from histobridge.core.errors import InputError
 from histobridge.core.translate import crew
 from histobridge.core.translate.adversaries import Adversaries
 from histobridge.core.translate.cut import Contrast
+from histobridge.core.translate.ladder import WHOLE_BATCH
 from histobridge.core.translate.learner import build_learner
 from histobridge.core.translate.syndiff_settings import SynDiffSettings
 
@@ -109,12 +110,14 @@ torch.set_num_threads(1)
 rank, folder = int(sys.argv[1]), Path(sys.argv[2])
 with crew.gathered(folder / "meeting", rank, 2):
     for file in sorted(folder.glob("*.json")):
-        learner = build_learner(TrainTranslatorConfig.model_validate_json(file.read_text()), torch.device("cpu"))
+        config = TrainTranslatorConfig.model_validate_json(file.read_text())
+        learner = build_learner(config, torch.device("cpu"), (1,))
         random = torch.Generator().manual_seed(0)
-        batches = torch.rand(2, 2, 4, 1, 32, 32, generator=random) * 2 - 1
-        assert learner.step(*batches[0])
+        batches = torch.rand(2, 2, 6, 1, 32, 32, generator=random) * 2 - 1
+        labels = (batches[0, 0, :, 0] > 0).to(torch.uint8)
+        assert learner.step(*batches[0], labels)
         found = {name: weight.grad.clone() for name, weight in learner.networks.named_parameters()}
-        assert learner.step(*batches[1])
+        assert learner.step(*batches[1], labels)
         found |= {"weights/" + name: weight for name, weight in learner.networks.named_parameters()}
         save_file({name: tensor.detach() for name, tensor in found.items()}, folder / f"{file.stem}-{rank}.safetensors")
     assert crew.told(rank == 0) and not crew.agreed(rank == 0)
@@ -125,9 +128,11 @@ with crew.gathered(folder / "meeting", rank, 2):
 def test_two_processes_learn_what_one_learns_from_both_their_shares(tmp_path):
     small = SynDiffSettings(width=8, multipliers=(1, 2), latent=4, latent_width=8, judge_width=4, judge_halvings=3)
     configs = {
-        name: BRIEF.model_copy(update={"method": name, "syndiff": small}) for name in ("cyclegan", "cut", "syndiff")
+        name: BRIEF.model_copy(update={"method": name, "syndiff": small, "bridge": SMALL_BRIDGE, "batch_size": 6})
+        for name in ("cyclegan", "cut", "syndiff", "bridgecut")
     }
-    configs["cut"] = configs["cut"].model_copy(update={"parts": 2})
+    for name in ("cyclegan", "cut"):
+        configs[name] = configs[name].model_copy(update={"parts": 2})
     for name, config in configs.items():
         (tmp_path / f"{name}.json").write_text(config.model_dump_json())
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -136,14 +141,13 @@ def test_two_processes_learn_what_one_learns_from_both_their_shares(tmp_path):
     ]
     assert [process.wait(timeout=120) for process in started] == [0, 0]
     random = torch.Generator().manual_seed(0)
-    batches = torch.rand(2, 2, 4, 1, 32, 32, generator=random) * 2 - 1
+    batches = torch.rand(2, 2, 6, 1, 32, 32, generator=random) * 2 - 1
     for name, config in configs.items():
         first, second = (load_file(tmp_path / f"{name}-{rank}.safetensors") for rank in (0, 1))
         assert all(torch.equal(first[key], second[key]) for key in first), name
-        alone = build_learner(config, CPU)
-        alone.step(*batches[0])
-        # The discriminators of SynDiff look at the spread within a batch, which is that of the share here.
-        if name != "syndiff":
+        if name not in WHOLE_BATCH:
+            alone = build_learner(config, CPU)
+            alone.step(*batches[0])
             assert_same(first, gradients_of(alone.networks))
 
 
