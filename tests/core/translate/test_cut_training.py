@@ -1,10 +1,11 @@
 from itertools import islice
 
+import brief_training
 import numpy as np
 import pytest
 import torch
+from brief_training import CPU
 
-from histobridge.core.config import TrainTranslatorConfig
 from histobridge.core.job import finish
 from histobridge.core.translate.base import look_of, translate_window
 from histobridge.core.translate.contrast_settings import ContrastSettings
@@ -14,18 +15,8 @@ from histobridge.core.translate.generators import discriminator_of, generator_of
 from histobridge.core.translate.learn import train_pair
 from histobridge.core.translate.learner import load_trained
 
-CPU = torch.device("cpu")
 FAST = ContrastSettings(weight=10.0, identity=False, flip=True, patches=16, width=8)
-BRIEF = TrainTranslatorConfig(
-    method="cut",
-    steps=3,
-    crop_px=32,
-    channels=2,
-    blocks=1,
-    checkpoint_every=2,
-    contrast=ContrastSettings(patches=16, width=8),
-    device="cpu",
-)
+BRIEF = brief_training.BRIEF.model_copy(update={"method": "cut", "steps": 3, "batch_size": 1})
 PUBLISHED = BRIEF.model_copy(update={"published": True, "steps": 1})
 
 
