@@ -1,3 +1,5 @@
+import socket
+
 import numpy as np
 import pytest
 from distributed.deploy.subprocess import SubprocessCluster
@@ -8,7 +10,8 @@ from histobridge.core.errors import CrashedError, InputError
 from histobridge.core.files import write_json
 from histobridge.core.images.pyramid import write_pyramid
 from histobridge.core.manifest import ImageRecord
-from histobridge.core.perform import perform
+from histobridge.core.perform import perform, performing
+from histobridge.core.runs import RunState
 from histobridge.core.translate.base import look_of
 from histobridge.core.translate.learner import load_trained
 from histobridge.engine.client import Engine
@@ -95,16 +98,28 @@ def test_a_training_that_was_killed_for_its_memory_goes_on_with_less(matched):
     assert result["changed"] == {"parts": 2}
 
 
-def test_every_kill_that_a_training_finds_an_answer_to_is_forgiven(matched):
-    """Two kills before the first checkpoint are the end only of a job that does nothing against the next."""
-    run, stubborn = (matched.create_run("train-translator", CONFIG) for _ in range(2))
-    for kind in ("killed", "crashed", "changed", "killed", "crashed"):
-        run.log(kind, step=0, used_mb=900, limit_mb=1000)
-    assert perform(run)["changed"] == {"parts": 2, "recompute": True}
-    for kind in ("killed", "crashed", "killed", "crashed"):
-        stubborn.log(kind, step=0, used_mb=900, limit_mb=1000)
+def test_a_training_answers_every_kill_as_long_as_it_has_an_answer(matched):
+    """Then two kills without a checkpoint between them are the end, as of any job."""
+    run, said, jobs = matched.create_run("train-translator", CONFIG), [], []
+
+    def attempt():
+        jobs.append(performing(run))
+        said.append(next(progress.message for progress in jobs[-1] if progress.message.startswith("training")))
+
+    def kill():
+        run.log("killed", used_mb=900, limit_mb=1000)
+        gone = RunState(status="running", attempt=1, pid=2**22 + 1, pid_started=1.0, host=socket.gethostname())
+        run.write_state(gone)
+
+    attempt()
+    for _ in range(3):
+        kill()
+        attempt()
+    kill()
     with pytest.raises(CrashedError, match="out of memory"):
-        perform(stubborn)
+        attempt()
+    assert ["2 parts" in message for message in said] == [False, True, True, True]
+    assert ["computed twice" in message for message in said] == [False, False, True, True]
 
 
 def test_workers_that_join_see_a_gpu_each(monkeypatch):

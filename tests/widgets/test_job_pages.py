@@ -106,12 +106,12 @@ def test_sizes_that_are_offered_are_those_of_the_method(make_window, sample, mat
     methods = page.methods
     sizes = lambda: [methods.preset.itemData(place) for place in range(methods.preset.count())]  # noqa: E731
     methods.method.setCurrentIndex(methods.method.findData("syndiff"))
-    assert "faithful 256" in sizes()
-    methods.preset.setCurrentIndex(methods.preset.findData("faithful 256"))
+    assert "faithful-256" in sizes()
+    methods.preset.setCurrentIndex(methods.preset.findData("faithful-256"))
     assert methods.config().syndiff.attention_levels == (4,)
     methods.preset.setCurrentIndex(methods.preset.findData("cpu"))
     methods.method.setCurrentIndex(methods.method.findData("cut"))
-    assert "faithful 256" not in sizes()
+    assert "faithful-256" not in sizes()
     assert methods.preset.currentData() == "cpu"
 
 

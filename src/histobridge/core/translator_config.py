@@ -18,9 +18,9 @@ class TrainTranslatorConfig(Config):
     method: Method = "cyclegan"
     """The translation method."""
 
-    preset: Literal["", "faithful", "faithful 256", "fast", "cpu"] = ""
-    """Where all comes from that you do not set: `faithful` as published, `fast` for a GPU, `cpu` for two cores. SynDiff
-    was published twice: `faithful` for crops of 512 px, `faithful 256` as by its authors."""
+    preset: Literal["", "faithful", "faithful-256", "fast", "cpu"] = ""
+    """Where all comes from that you do not set: `faithful` as published, `fast` for a GPU, `cpu` for two cores. For
+    SynDiff `faithful` is that of the histology paper, 512 px, `faithful-256` that of its original authors."""
 
     matching: str = ""
     """Run that matched the domains; empty: the latest."""

@@ -19,9 +19,11 @@ OWN = {"contrast": ("cut", "fastcut"), "syndiff": ("syndiff",), "bridge": ("brid
 NAMES = {
     "fast": "Ours, for a GPU",
     "faithful": "As published, for a large GPU",
-    "faithful 256": "As its authors published it, 256 px",
+    "faithful-256": "As published, for a large GPU",
     "cpu": "Small, for two CPU cores",
 }
+PAPERS = {"faithful": " (histology paper, 512 px)", "faithful-256": " (original authors, 256 px)"}
+"""What tells the presets of a method apart that was published more than once."""
 
 
 class MethodBox(QWidget):
@@ -52,9 +54,11 @@ class MethodBox(QWidget):
         chosen = self.preset.currentData()
         with QSignalBlocker(self.preset):
             self.preset.clear()
+            offered = PRESETS[self.method.currentData()]
+            papers = PAPERS if PAPERS.keys() <= offered.keys() else {}
             for key, text in NAMES.items():
-                if key in PRESETS[self.method.currentData()]:
-                    self.preset.addItem(text, key)
+                if key in offered:
+                    self.preset.addItem(text + papers.get(key, ""), key)
             self.preset.setCurrentIndex(max(0, self.preset.findData(chosen)))
         self._start_over()
 

@@ -141,19 +141,36 @@ def test_what_is_minimised_is_the_weighted_sum_of_the_paper(crops, contrast, ide
     assert losses["loss"].item() == pytest.approx((losses["generator"] + contrast.weight * contrasts).item())
 
 
+class AsItIs(torch.nn.Linear):
+    """In place of what describes patches: the image itself."""
+
+    def __init__(self, *_):
+        super().__init__(1, 1)
+
+    def forward(self, features, places):
+        return features
+
+
 def test_mirrored_images_are_compared_place_by_place(crops, monkeypatch):
     """A network that mirrors its result with its input differs in no place, mirrored or not."""
-    module = "histobridge.core.translate.cut"
-    monkeypatch.setattr(f"{module}.with_taps", lambda net, images, taps: (images, [images]))
-    monkeypatch.setattr(f"{module}.features_at", lambda net, images, taps: [images])
-    learner, mirrored = Contrast(BRIEF.model_copy(update={"contrast": FAST}), CPU), set()
+    compared, mirrored = [], set()
 
-    def compare(direction, queries, keys):
-        assert torch.equal(queries[0], keys[0])
+    def compare(found, wanted, temperature):
+        compared.append(torch.equal(found[0], wanted[0]))
         return torch.zeros(())
 
-    monkeypatch.setattr(learner, "_contrast", compare)
+    for name, stand_in in (
+        ("with_taps", lambda net, images, taps: (images, [images])),
+        ("features_at", lambda net, images, taps: [images]),
+        ("Projection", AsItIs),
+        ("patch_contrast", compare),
+    ):
+        monkeypatch.setattr(f"histobridge.core.translate.cut.{name}", stand_in)
+    learner = Contrast(BRIEF.model_copy(update={"contrast": FAST}), CPU)
     for _ in range(8):
-        _, made = learner._losses("source_to_target", *crops)
-        mirrored.add(torch.equal(made, crops[0].flip(3)))
+        (part,) = learner.parts({"source": crops[0], "target": crops[1]}, None)
+        _, made = learner.make(part)
+        mirrored.add(torch.equal(made["target"], crops[0].flip(3)))
+        learner.random.manual_seed(len(compared))
+    assert all(compared)
     assert mirrored == {True, False}

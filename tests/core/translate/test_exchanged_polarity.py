@@ -41,8 +41,8 @@ def test_a_training_that_exchanged_them_starts_over_with_the_identity_loss(pair,
     said, told = [], []
     translator = finish(train(pair, tmp_path, identity_weight=5.0, on_change=told.append), watch=said.append)
     assert [progress.step for progress in said] == [1, 0, *range(1, 13)]
-    assert "started over with the identity loss" in said[1].message
-    assert "started over" in said[-1].message
+    assert "began again with the identity loss" in said[1].message
+    assert "began again" in said[-1].message
     assert told == [said[1].message]
     assert translator.card.config.identity_weight == 5
     assert set(exchanging) == {0.0, 5.0}
@@ -54,6 +54,23 @@ def test_it_starts_over_once_even_if_it_is_resumed(pair, tmp_path, exchanging):
     said = []
     finish(train(pair, tmp_path, identity_weight=5.0), watch=said.append)
     assert [progress.step for progress in said] == list(range(5, 13))
+
+
+def test_a_stop_right_after_starting_over_is_remembered(pair, tmp_path, exchanging):
+    list(islice(job := train(pair, tmp_path, identity_weight=5.0), 2))
+    job.close()
+    said = []
+    translator = finish(train(pair, tmp_path, identity_weight=5.0), watch=said.append)
+    assert [progress.step for progress in said] == list(range(1, 13))
+    assert translator.card.config.identity_weight == 5
+
+
+def test_nothing_starts_over_late(pair, tmp_path, exchanging, monkeypatch):
+    """What turns by and by may be the texture; hours of training are not thrown away for it."""
+    monkeypatch.setattr("histobridge.core.translate.train.PREVIEW_EVERY", 4)
+    said = []
+    finish(train(pair, tmp_path, identity_weight=5.0), watch=said.append)
+    assert [progress.step for progress in said] == list(range(1, 13))
 
 
 def test_nothing_starts_over_where_nobody_switched_the_loss_off(pair, tmp_path, exchanging):
@@ -80,7 +97,7 @@ def test_exchanged_polarity_fails_however_well_it_comes_back():
     found = judged(Quality(ways=ways))
     assert (found.verdict, found.score) == ("failed", 0)
     assert found.reasons == (
-        "From target to source, dark and bright are exchanged against the matching; look at Match, then train again.",
+        "From target to source, dark and bright are exchanged, against what Match says; check the polarity there.",
     )
     kept = {direction: way.model_copy(update={"upright": 0.9}) for direction, way in ways.items()}
     assert judged(Quality(ways=kept)).verdict == "doubtful"

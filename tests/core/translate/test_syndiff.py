@@ -241,7 +241,7 @@ def test_previews_show_both_directions(training):
 
 
 def test_the_faithful_presets_are_the_published_settings():
-    for name, side in (("faithful", 512), ("faithful 256", 256)):
+    for name, side in (("faithful", 512), ("faithful-256", 256)):
         config, settings = SYNDIFF[name], SYNDIFF[name].syndiff
         assert (config.crop_px, config.batch_size, config.channels, config.blocks) == (side, 1, 64, 6)
         assert (settings.learning_rate, settings.judge_learning_rate, settings.last_learning_rate) == (

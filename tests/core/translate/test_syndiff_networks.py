@@ -40,7 +40,7 @@ def made(net, *shape, step=None):
     return net(noisy, source, step, torch.randn(count, net.settings.latent))
 
 
-@pytest.mark.parametrize("preset", ["faithful", "faithful 256"])
+@pytest.mark.parametrize("preset", ["faithful", "faithful-256"])
 def test_the_faithful_networks_have_as_many_weights_as_published(preset):
     config = SYNDIFF[preset]
     settings = config.syndiff
@@ -52,7 +52,7 @@ def test_the_faithful_networks_have_as_many_weights_as_published(preset):
         assert weights(discriminator_of(config)) == 2_762_689
 
 
-@pytest.mark.parametrize(("preset", "side"), [("faithful", 512), ("faithful 256", 256)])
+@pytest.mark.parametrize(("preset", "side"), [("faithful", 512), ("faithful-256", 256)])
 def test_faithful_networks_attend_where_a_crop_is_16_px_wide(preset, side):
     config = SYNDIFF[preset]
     assert config.crop_px == side

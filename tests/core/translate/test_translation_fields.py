@@ -91,8 +91,12 @@ def test_blocks_of_a_large_image_lie_in_it_and_are_not_read_twice(high, wide, bu
     found = windows((high, wide), budget)
     assert all(0 <= rows.start < rows.stop <= high for rows, _ in found)
     assert all(0 <= columns.start < columns.stop <= wide for _, columns in found)
-    assert len({(rows.start, columns.start) for rows, columns in found}) == len(found)
-    assert area(found) <= max(budget, BLOCK_PX**2) or high * wide <= budget
+    if area(found) < high * wide:
+        assert area(found) <= max(budget, BLOCK_PX**2)
+        read = np.zeros((high, wide), np.uint8)
+        for window in found:
+            read[window] += 1
+        assert read.max() <= 4
 
 
 def test_blocks_reach_the_middle_and_all_sides():
@@ -104,13 +108,20 @@ def test_blocks_reach_the_middle_and_all_sides():
     assert len(windows((400, 1_000_000), 20 * 400 * BLOCK_PX)) == 20
 
 
-def test_blocks_with_labels_come_first():
+def test_blocks_with_labels_come_first_and_others_fill_up():
     known = np.zeros((4096, 4096), bool)
     known[3000:3500, 100:900] = True
-    found = windows(known.shape, 4 * BLOCK_PX**2, known)
-    assert 0 < len(found) <= 4
-    assert all(known[window].any() for window in found)
-    assert windows(known.shape, 4 * BLOCK_PX**2, np.zeros_like(known)) == windows(known.shape, 4 * BLOCK_PX**2)
+    plain = windows(known.shape, 16 * BLOCK_PX**2)
+    found = windows(known.shape, 16 * BLOCK_PX**2, known)
+    assert len(found) == len(plain) == 16
+    labelled = [window for window in found if known[window].any()]
+    assert labelled == found[: len(labelled)]
+    covered = np.zeros_like(known)
+    for window in labelled:
+        covered[window] = True
+    assert covered[known].all()
+    assert set(map(str, found[len(labelled) :])) <= set(map(str, plain))
+    assert windows(known.shape, 16 * BLOCK_PX**2, np.zeros_like(known)) == plain
 
 
 def test_small_images_leave_their_share_to_large_ones():
@@ -118,9 +129,19 @@ def test_small_images_leave_their_share_to_large_ones():
     assert shared([(100, 100), (200, 200)], 1 << 20) == [10_000, 40_000]
 
 
+def test_of_too_many_images_those_with_labels_are_read_and_others_fill_up():
+    labelled = [number in (3, 50, 97) for number in range(100)]
+    found = shared([(5000, 5000)] * 100, 10 * BLOCK_PX**2, labelled)
+    assert [number for number in range(100) if found[number] and labelled[number]] == [3, 50, 97]
+    assert sum(map(bool, found)) == 10
+    small = shared([(256, 256)] * 200, 50 * 256**2)
+    assert sum(map(bool, small)) == 50
+
+
 @given(st.lists(st.tuples(st.integers(1, 4000), st.integers(1, 4000)), min_size=1, max_size=400))
 def test_what_is_read_of_a_domain_has_a_bound(shapes):
     total = 1 << 22
     found = shared(shapes, total)
     assert any(found)
-    assert sum(found) <= max(total, BLOCK_PX**2)
+    assert sum(found) <= total + BLOCK_PX**2
+    assert all(budget <= rows * columns for budget, (rows, columns) in zip(found, shapes, strict=True))

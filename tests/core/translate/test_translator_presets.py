@@ -32,7 +32,7 @@ def test_unknown_presets_are_refused_by_name():
 
 
 def test_the_configuration_of_the_authors_of_syndiff_can_be_chosen():
-    config = parse_config("train-translator", {"method": "syndiff", "preset": "faithful 256"})
+    config = parse_config("train-translator", {"method": "syndiff", "preset": "faithful-256"})
     assert (config.crop_px, config.syndiff.attention_levels) == (256, (4,))
     with pytest.raises(InputError, match=r"of another method.*faithful, fast, cpu"):
-        parse_config("train-translator", {"method": "cut", "preset": "faithful 256"})
+        parse_config("train-translator", {"method": "cut", "preset": "faithful-256"})

@@ -156,13 +156,10 @@ def test_one_image_a_domain_is_enough(pair, brief):
     assert np.isfinite(result_of(translator, pair.tested[0])).all()
 
 
-def test_three_times_as_many_images_of_one_domain_teach_both_directions(pair, brief):
+def test_three_times_as_many_images_of_one_domain_teach_as_well(pair, small):
     """Every step sees as many crops of both, so the smaller domain is not drowned."""
-    translator = finish(train(pair, brief.model_copy(update={"steps": 40}), target=pair.target[:2]))
-    for image, direction in ((pair.tested[0], "source_to_target"), (pair.target[3], "target_to_source")):
-        made = translator.translate(image, direction, look_of(image))
-        assert np.isfinite(made).all()
-        assert made.std() > 0.1
+    translator = finish(train(pair, small, target=pair.target[:2]))
+    assert pair.error(translator) < 0.8 * pair.error(pair.instant)
 
 
 def test_images_smaller_than_a_crop_are_reflected(pair, brief):

@@ -116,18 +116,18 @@ def test_a_cancelled_run_resumes_to_the_same_translator(project, matching, train
 
 
 def test_where_the_polarity_is_not_certain_no_identity_loss_holds_it_at_first(project, matching, monkeypatch):
-    doubted = matching.model_copy(update={"certain": False, "certainty": 0.6})
+    doubted = matching.model_copy(update={"certain": False, "certainty": 0.6, "polarity_from": "estimate"})
     write_json(project.run(matching.run).path / "matching.json", doubted.model_dump(mode="json"))
     monkeypatch.setattr(FixedTiles, "look", lambda self, _: ({}, {}))
     run, exchanging = (
-        project.create_run("train-translator", CONFIG.model_copy(update={"steps": steps})) for steps in (1, 2)
+        project.create_run("train-translator", CONFIG.model_copy(update={"steps": steps})) for steps in (1, 5)
     )
     assert perform(run)["changed"] == {"identity_weight": 0.0}
     assert load_translator(project, run.id, matching).card.config.identity_weight == 0
     monkeypatch.setattr(FixedTiles, "upright", -1.0)
     assert "changed" not in perform(exchanging)
     assert load_translator(project, exchanging.id, matching).card.config.identity_weight == 5
-    assert any("started over" in event.get("message", "") for event in exchanging.events())
+    assert any("began again" in event.get("message", "") for event in exchanging.events())
     assert any("identity loss is off" in event.get("message", "") for event in run.events())
 
 

@@ -1,6 +1,6 @@
 """A trained pair of generators, of CycleGAN, CUT or FastCUT, as a translator."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -50,10 +50,14 @@ class CycleGan:
 
     def translate(self, image: Image, direction: Direction, look: Look, origin: tuple[int, int] = (0, 0)) -> Image:
         """Translate one crop; see `Translator.translate`."""
+        return self._in_looks(image, direction, look, lambda seen: self.generate(seen, direction, origin))
+
+    def _in_looks(self, image: Image, direction: Direction, look: Look, generate: Callable[[Image], Image]) -> Image:
+        """Give a generator what it knows, images with the look of the target, and their own look to what it makes."""
         check_direction(self, direction)
         if direction == "source_to_target":
-            return self.generate(self.instant.translate(image, direction, look), direction, origin)
-        return self.instant.translate(self.generate(image, direction, origin), direction, look)
+            return generate(self.instant.translate(image, direction, look))
+        return self.instant.translate(generate(image), direction, look)
 
     @torch.no_grad()
     def generate(self, image: Image, direction: Direction, origin: tuple[int, int] = (0, 0)) -> Image:

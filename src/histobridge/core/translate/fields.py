@@ -12,6 +12,7 @@ from histobridge.core.manifest import IGNORE
 from histobridge.core.matching import Matching, working_image
 from histobridge.core.project import Project
 from histobridge.core.segment.crops import Field as Trained
+from histobridge.core.segment.learn import is_labelled
 from histobridge.core.segment.sheaths import LEVELS, vary_sheaths
 from histobridge.core.translate.crops import Field, Labelled
 from histobridge.core.translate.instant import Instant
@@ -55,12 +56,9 @@ def fields_of(project: Project, domain: Domain, matching: Matching, config: Trai
     """
     instant = Instant(matching.invert, matching.source_look, matching.target_look)
     pair = _varied_pair(project, domain, config)
-    images = {image_id: working_image(project, image_id, matching) for image_id in image_ids(project, domain)}
-    budgets = shared([image.shape for image in images.values()], DOMAIN_PIXELS // (1 + 2 * LEVELS if pair else 1))
     fields: list[Field] = []
-    for (image_id, image), budget in zip(images.items(), budgets, strict=True):
-        if not budget:
-            continue
+    for image_id, budget in seen_of(project, domain, matching, config).items():
+        image = working_image(project, image_id, matching)
         classes = _classes(project, image_id, image) if domain == "source" and uses_labels(config) else None
         for window in windows(image.shape, budget, None if classes is None else classes != IGNORE):
             field = image.read(window)
@@ -68,6 +66,17 @@ def fields_of(project: Project, domain: Domain, matching: Matching, config: Trai
                 field = instant.translate(field, "source_to_target", image.look)
             fields.append(field if classes is None else Labelled(field, classes[window]))
     return [*fields, *_varied(fields, pair, config)]
+
+
+def seen_of(project: Project, domain: Domain, matching: Matching, config: TrainTranslatorConfig) -> dict[str, int]:
+    """Images of one domain that a training sees, by id, and about how many pixels of each; see `fields_of`."""
+    ids = image_ids(project, domain)
+    shapes = [working_image(project, image_id, matching).shape for image_id in ids]
+    wanted = domain == "source" and uses_labels(config)
+    labelled = [wanted and is_labelled(project, project.image(image_id)) for image_id in ids]
+    copies = 1 + 2 * LEVELS if _varied_pair(project, domain, config) else 1
+    budgets = shared(shapes, DOMAIN_PIXELS // copies, labelled)
+    return {image_id: budget for image_id, budget in zip(ids, budgets, strict=True) if budget}
 
 
 def uses_labels(config: TrainTranslatorConfig) -> bool:
@@ -94,21 +103,22 @@ def _varied(fields: Sequence[Field], pair: tuple[int, int] | None, config: Train
 def _classes(project: Project, image_id: str, image: WorkingImage) -> NDArray[np.uint8] | None:
     """Class values at the working scale, (Y, X) uint8, 255 where not reviewed; none if the image has no labels."""
     from histobridge.core.scale import read_labels
-    from histobridge.core.segment.learn import is_labelled
 
     if not is_labelled(project, project.image(image_id)):
         return None
     return resample_labels(read_labels(project, image_id), image.zoom)
 
 
-def shared(shapes: Sequence[tuple[int, ...]], total: int) -> list[int]:
+def shared(shapes: Sequence[tuple[int, ...]], total: int, labelled: Sequence[bool] = ()) -> list[int]:
     """Share the pixels that are read of a domain among its images.
 
     Parameters
     ----------
     shapes : sequence of (Y, X)
     total : int
-        Pixels, about.
+        Pixels; at most a block more is read.
+    labelled : sequence of bool, optional
+        Images that come first where not all can be read; none by default.
 
     Returns
     -------
@@ -123,13 +133,22 @@ def shared(shapes: Sequence[tuple[int, ...]], total: int) -> list[int]:
         if size > share:
             break
         left -= size
-    large = [number for number, size in enumerate(sizes) if size > share]
-    if large and share < BLOCK_PX**2:
-        chosen = {large[place] for place in _evenly(len(large), max(1, left // BLOCK_PX**2))}
-        return [
-            size if size <= share else (BLOCK_PX**2 if number in chosen else 0) for number, size in enumerate(sizes)
+    if share >= BLOCK_PX**2 or max(sizes) <= share:
+        return [min(size, share) for size in sizes]
+    found = [size if size <= share else 0 for size in sizes]
+    for first in (True, False):
+        group = [
+            number
+            for number, size in enumerate(sizes)
+            if size > share and (bool(labelled) and labelled[number]) == first
         ]
-    return [min(size, share) for size in sizes]
+        costs = [min(sizes[number], BLOCK_PX**2) for number in group]
+        for place in _evenly(len(group), left * len(group) // max(1, sum(costs))):
+            found[group[place]] = costs[place]
+            left -= costs[place]
+    if not any(found):
+        found[sizes.index(max(sizes))] = min(max(sizes), BLOCK_PX**2)
+    return found
 
 
 def windows(shape: tuple[int, ...], budget: int, known: NDArray[np.bool_] | None = None) -> list[Window]:
@@ -141,7 +160,7 @@ def windows(shape: tuple[int, ...], budget: int, known: NDArray[np.bool_] | None
     budget : int
         Pixels, about.
     known : ndarray (Y, X) bool, optional
-        Where there are labels; blocks with some are taken before blocks with none.
+        Where there are labels; blocks with some come first.
 
     Returns
     -------
@@ -161,7 +180,8 @@ def windows(shape: tuple[int, ...], budget: int, known: NDArray[np.bool_] | None
     found = [window for window in spread if known[window].any()]
     others = [window for window in _grid(shape, sides, most) if known[window].any() and window not in found]
     found += [others[place] for place in _evenly(len(others), len(spread) - len(found))]
-    return found or spread
+    rest = [window for window in spread if window not in found]
+    return found + [rest[place] for place in _evenly(len(rest), len(spread) - len(found))]
 
 
 def _grid(shape: tuple[int, ...], sides: Sequence[int], counts: Sequence[int]) -> list[Window]:
@@ -175,5 +195,5 @@ def _grid(shape: tuple[int, ...], sides: Sequence[int], counts: Sequence[int]) -
 
 def _evenly(count: int, wanted: int) -> list[int]:
     """Take so many of the places 0 to count - 1, evenly spread; all if there are no more."""
-    taken = min(count, wanted)
+    taken = max(0, min(count, wanted))
     return [int((place + 0.5) * count / taken) for place in range(taken)]

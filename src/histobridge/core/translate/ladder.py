@@ -28,7 +28,7 @@ class Outside:
     """Called with the step after each checkpoint is on disk."""
 
     on_change: Callable[[str], object] = lambda words: None
-    """Called with a sentence when it gives something up because memory ran out, or starts over."""
+    """Called with a sentence when it changes how it trains, or starts over."""
 
     identity_weight: float = 0.0
     """Of the identity loss that was switched off as the polarity is not certain; what it starts over with if dark and

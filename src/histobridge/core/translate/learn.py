@@ -13,7 +13,7 @@ from histobridge.core.runs import Run
 from histobridge.core.translate import crew
 from histobridge.core.translate.base import Image, Translator, look_of
 from histobridge.core.translate.crops import Field, Labelled
-from histobridge.core.translate.fields import fields_of, image_ids
+from histobridge.core.translate.fields import fields_of, seen_of
 from histobridge.core.translate.instant import Identity, Instant
 from histobridge.core.translate.ladder import Outside, changes, check_processes
 from histobridge.core.translate.learner import TrainedTranslator, load_trained
@@ -62,10 +62,10 @@ def train_translator(project: Project, run: Run, config: TrainTranslatorConfig) 
     check_processes(config)
     asked, config = config, with_fitting_identity(config, matching)
     if config != asked and crew.rank() == 0:
-        run.log("note", message=UNSETTLED)
+        _log_once(run, "note", UNSETTLED)
     yield Progress(0, config.steps, "reading the images")
     domains: tuple[Domain, ...] = ("source", "target")
-    ids = {domain: image_ids(project, domain) for domain in domains}
+    ids = {domain: tuple(seen_of(project, domain, matching, config)) for domain in domains}
     fields = {domain: fields_of(project, domain, matching, config) for domain in domains}
     panel = panel_of_project(project, matching, config.device)
     chooser = None
@@ -73,8 +73,8 @@ def train_translator(project: Project, run: Run, config: TrainTranslatorConfig) 
         chooser = Chooser(lambda seen: measure(seen, panel).score, run.path, config.keep_checkpoints)
     outside = Outside(
         lambda step: run.log("checkpoint", step=step),
-        lambda words: run.log("changed", message=words),
-        asked.identity_weight if config != asked else 0.0,
+        lambda words: _log_once(run, "changed", words),
+        asked.identity_weight if config != asked and matching.polarity_from == "estimate" else 0.0,
         sum(event["kind"] == "killed" for event in run.events()),
     )
     translator = yield from train_matched(fields, instant, config, run.path, outside, chooser)
@@ -99,6 +99,12 @@ def train_translator(project: Project, run: Run, config: TrainTranslatorConfig) 
         yield Progress(config.steps, config.steps, "looked at what it makes", {}, pictures)
     translator.save(run.path)
     return result
+
+
+def _log_once(run: Run, kind: str, message: str) -> None:
+    """Log what has not been logged before: a change made again after a kill is none that could save the run."""
+    if not any((event["kind"], event.get("message")) == (kind, message) for event in run.events()):
+        run.log(kind, message=message)
 
 
 def train_pair(

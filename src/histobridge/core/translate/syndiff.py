@@ -51,7 +51,6 @@ class SynDiff(CycleGan):
         super().__init__(makers, instant, card)
         self.noise = NoiseField(card.config.seed if seed is None else seed)
         self.tile, self.alignment = tiling(card.config)
-        self._inside: Window | None = None
         self._made: OrderedDict[tuple[Direction, tuple[int, int], bytes], Image] = OrderedDict()
 
     def with_seed(self, seed: int) -> "SynDiff":
@@ -62,14 +61,16 @@ class SynDiff(CycleGan):
         self, image: Image, direction: Direction, look: Look, origin: tuple[int, int], inside: Window
     ) -> Image:
         """Translate a crop of which the pixels `inside` alone are wanted; see `WorksInTiles`."""
-        self._inside = inside
-        try:
-            return self.translate(image, direction, look, origin)
-        finally:
-            self._inside = None
+        return self._in_looks(image, direction, look, lambda seen: self.generate(seen, direction, origin, inside))
 
-    def generate(self, image: Image, direction: Direction, origin: tuple[int, int] = (0, 0)) -> Image:
-        """Apply one generator to (Y, X) with target looks, tile by tile.
+    def generate(
+        self,
+        image: Image,
+        direction: Direction,
+        origin: tuple[int, int] = (0, 0),
+        inside: Window | None = None,
+    ) -> Image:
+        """Apply one generator to (Y, X) with target looks, tile by tile; only to tiles that touch what is wanted.
 
         Only where all tiles that touch a pixel lie in `image` is the result that of the whole image.
         """
@@ -79,7 +80,7 @@ class SynDiff(CycleGan):
         padded = np.pad(image, missing, mode="reflect")
         total, weights = np.zeros(sizes, np.float32), np.zeros(sizes, np.float32)
         fade = _fade(self.tile, self.tile - self.alignment)
-        inside = self._inside or tuple(slice(0, size) for size in sizes)
+        inside = inside or (slice(0, sizes[0]), slice(0, sizes[1]))
         rows, columns = (
             [start for start in range(0, size - self.tile + 1, self.alignment) if _touches(start, self.tile, wanted)]
             for size, wanted in zip(sizes, inside, strict=True)

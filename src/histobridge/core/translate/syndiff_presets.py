@@ -48,7 +48,7 @@ SYNDIFF: dict[str, TrainTranslatorConfig] = {
     "faithful": PUBLISHED.model_copy(
         update={"crop_px": 512, "syndiff": UPSTREAM.model_copy(update={"attention_levels": (5,)})}
     ),
-    "faithful 256": PUBLISHED,
+    "faithful-256": PUBLISHED,
     "fast": TrainTranslatorConfig(
         method="syndiff",
         steps=20_000,
@@ -70,5 +70,5 @@ SYNDIFF: dict[str, TrainTranslatorConfig] = {
     ),
 }
 """`faithful` is the configuration of the histology paper (arXiv 2412.02858), crops of 512 px, attention where a crop is
-16 px wide; `faithful 256` that of SynDiff's authors (arXiv 2207.08208). Both count 500 epochs over their own images;
+16 px wide; `faithful-256` that of SynDiff's authors (arXiv 2207.08208). Both count 500 epochs over their own images;
 100,000 steps of one crop are 500 epochs of 200 crops."""

@@ -21,16 +21,17 @@ from histobridge.core.translate.instant import Instant
 from histobridge.core.translate.ladder import Outside, after_kills, changed, changes, is_out_of_memory, step_down
 from histobridge.core.translate.learner import Learner, TrainedTranslator, build_learner
 from histobridge.core.translate.quality.choosing import FIRST_SHARE, Chooser
+from histobridge.core.translate.quality.upright import EXCHANGED_BELOW
 
 PREVIEW_EVERY = 50
 PREVIEWS = 400
 """At most about so many in a training."""
 
 SETTLED_SHARE = 0.1
-"""Of the steps, after which networks no longer change their minds about which way round grey values go."""
+"""Of the steps, from which on it is looked which way round grey values go, until the first checkpoint is scored."""
 EXCHANGED = (
-    "Dark and bright came out exchanged against the matching, so it started over with the identity loss, "
-    "which holds them."
+    "Dark structures came out bright, against what Match says: training began again with the identity loss, "
+    "which prevents that."
 )
 CALIBRATION_CROPS = 48
 CALIBRATION_PIXELS = 1 << 20
@@ -102,7 +103,7 @@ class _Training:
         if checkpoint is not None and not self.words:
             self.config = changed(self.asked, checkpoint[1].get("changed", {}))
             self.words = list(checkpoint[1].get("words", ()))
-            self._minded = int(checkpoint[1].get("kills", 0))
+            self._minded = int(checkpoint[1].get("kills", self.outside.kills))
         self._mind_kills()
         self.device = choose_device(self.config.device)
         if self.device.type == "cuda":
@@ -161,8 +162,8 @@ class _Training:
     def exchanged(self) -> bool:
         """Whether dark and bright come out exchanged, and a loss that would have held them was switched off."""
         held = self.config.identity_weight or not self.outside.identity_weight or crew.size() > 1
-        begun = self.learner.steps_done >= SETTLED_SHARE * self.config.steps
-        return bool(not held and begun and self.tiles.upright < 0)
+        early = SETTLED_SHARE <= self.learner.steps_done / self.config.steps <= FIRST_SHARE
+        return bool(not held and early and self.tiles.upright < EXCHANGED_BELOW)
 
     def start_over(self) -> Progress:
         """Forget all that was learned, and begin again with the identity loss."""
@@ -173,7 +174,9 @@ class _Training:
             forget_checkpoint(self.folder)
         if self.chooser is not None:
             self.chooser.forget()
-        self.saved_step = 0
+        self.start()
+        self.saved_step = -1
+        self.save()
         return Progress(0, self.config.steps, EXCHANGED)
 
     def step_down(self, error: BaseException) -> Progress:

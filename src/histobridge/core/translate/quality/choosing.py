@@ -63,7 +63,8 @@ class Chooser:
         self.step = int(values["step"])
         self.history = [(int(step), float(points)) for step, points in values["history"]]
         if self.history:
-            self.best = load_trained(self._place(), device)
+            place = self._place()
+            self.best = load_trained(place if place.exists() else place.parent, device)
 
     def forget(self) -> None:
         """Begin again: the networks looked at so far are not those of the training that follows."""
@@ -71,8 +72,9 @@ class Chooser:
 
     def tidy(self) -> None:
         """Remove those that were the best before; once a checkpoint of the training names the one that is."""
-        for old in set((self._folder / BEST).glob("*")) - {self._place()}:
-            shutil.rmtree(old)
+        for old in (self._folder / BEST).glob("*"):
+            if old.is_dir() and old != self._place():
+                shutil.rmtree(old)
 
     def _place(self) -> Path:
         """Where the best lies: a folder for each, as a checkpoint may still name the one before."""

@@ -63,8 +63,8 @@ class WayQuality(Config):
     and grey values alone were translated; none from the source, where labels say more, and without a segmenter."""
 
     upright: float | None = None
-    """Mean correlation with the same image where polarity and grey values alone were translated; negative where dark
-    and bright are exchanged against the matching. None in older files."""
+    """Mean correlation with the same image where polarity and grey values alone were translated; clearly
+    negative where dark and bright are exchanged against the matching. None in older files."""
 
 
 class Structure(Config):

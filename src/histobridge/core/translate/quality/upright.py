@@ -6,6 +6,9 @@ import numpy as np
 
 from histobridge.core.translate.base import Image
 
+EXCHANGED_BELOW = -0.3
+"""Correlation below which dark and bright are exchanged; what resembles nothing any more is around 0."""
+
 
 def upright(made: Sequence[Image], before: Sequence[Image]) -> float:
     """Correlate translated grey values with those before, both with the look of the same domain.

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from histobridge.core.base_config import Direction
 from histobridge.core.translate.quality.report import Quality, Structure, Tiling, Verdict, WayQuality
+from histobridge.core.translate.quality.upright import EXCHANGED_BELOW
 
 BORDER_PX = 1.5
 """Borders displaced further than this, and by a pixel more than the labels themselves, are not those of the labels."""
@@ -67,8 +68,8 @@ def score_of(quality: Quality) -> float:
 
 
 def _exchanged(way: WayQuality) -> bool:
-    """Whether dark is bright, against what matching says; networks do it surely or not at all."""
-    return way.upright is not None and way.upright < 0
+    """Whether dark is bright, against what matching says."""
+    return way.upright is not None and way.upright < EXCHANGED_BELOW
 
 
 def _share(instant: float, learned: float) -> float:
@@ -131,7 +132,7 @@ def _findings(quality: Quality) -> Iterator[Found]:
 
 def _exchanged_words(direction: Direction) -> str:
     name = direction.replace("_", " ")
-    return f"From {name}, dark and bright are exchanged against the matching; look at Match, then train again."
+    return f"From {name}, dark and bright are exchanged, against what Match says; check the polarity there."
 
 
 def tiling_words(quality: Quality) -> str:
