@@ -203,7 +203,7 @@ def whole(project: Project, image: str) -> np.ndarray:
 def translate(project: Project, *, running: bool) -> Run:
     """Write a training of a translator, finished with a verdict or under way."""
     run = project.create_run("train-translator", TrainTranslatorConfig())
-    ends = {"generator": (0.9, 0.45), "discriminator": (0.5, 0.4), "cycle": (0.6, 0.12), "identity": (0.4, 0.1)}
+    ends = {"generator": (0.9, 0.45), "discriminator": (0.5, 0.4), "contrast": (0.6, 0.12), "agreement": (0.4, 0.1)}
     on_tiles = {"source back": (0.5, 0.1), "target back": (0.45, 0.13), "to target": (1.1, 0.3), "to source": (1, 0.4)}
     ends |= {f"tiles/{name}": values for name, values in on_tiles.items()}
     curve(run, 198 if running else 600, "training", ends)
@@ -215,7 +215,7 @@ def translate(project: Project, *, running: bool) -> Run:
         ]
         Image.fromarray(np.concatenate(rows)).save(run.path / f"preview-{name}.png")
     if running:
-        told = {"step": 197, "total": 600, "message": "training", "metrics": {"cycle": 0.31}}
+        told = {"step": 197, "total": 600, "message": "training", "metrics": {"contrast": 0.31}}
         say(run, "running", started=time.time() - 65, **told)
     else:
         reason = "Labelled structures stay in place, and images look more like the other modality than by grey values"

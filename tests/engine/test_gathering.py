@@ -18,7 +18,15 @@ from histobridge.engine.client import Engine
 from histobridge.engine.gathering import gpu_of
 
 CONFIG = TrainTranslatorConfig(
-    steps=3, batch_size=2, crop_px=32, channels=2, blocks=1, keep_best=False, checkpoint_every=2, device="cpu"
+    method="cyclegan",
+    steps=3,
+    batch_size=2,
+    crop_px=32,
+    channels=2,
+    blocks=1,
+    keep_best=False,
+    checkpoint_every=2,
+    device="cpu",
 )
 
 

@@ -62,7 +62,9 @@ def run_demo(out: Path) -> Job[dict[str, Any]]:
     steps = _Steps(project)
     learned, learning = yield from steps.perform("train-segmenter", TrainSegmenterConfig(training=SEGMENTER))
     matched, matching = yield from steps.perform("match", MatchConfig(segmenter=learned.id))
-    config = TrainTranslatorConfig(matching=matched.id, steps=TRANSLATOR_STEPS, crop_px=TRANSLATOR_CROP)
+    config = TrainTranslatorConfig(
+        method="cyclegan", matching=matched.id, steps=TRANSLATOR_STEPS, crop_px=TRANSLATOR_CROP
+    )
     translator, translating = yield from steps.perform("train-translator", config)
     rows, runs = [], {}
     for route, name in _ROUTES:

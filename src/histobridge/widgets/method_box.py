@@ -8,14 +8,20 @@ from histobridge.core.translate.presets import PRESETS
 from histobridge.widgets.form import ConfigForm
 
 METHODS = {
+    "bridgecut": "BridgeCUT: ours, held by labels",
     "cyclegan": "CycleGAN: there and back again",
     "cut": "CUT: patches stay in place",
     "fastcut": "FastCUT: the same, quicker",
     "syndiff": "SynDiff: diffusion",
-    "bridgecut": "BridgeCUT: ours, in small steps",
 }
-OWN = {"contrast": ("cut", "fastcut"), "syndiff": ("syndiff",), "bridge": ("bridgecut",)}
-"""Groups of settings, and the methods that they are of."""
+OWN = {
+    "cycle_weight": ("cyclegan",),
+    "identity_weight": ("cyclegan",),
+    "contrast": ("cut", "fastcut"),
+    "syndiff": ("syndiff",),
+    "bridge": ("bridgecut",),
+}
+"""Settings, and the methods that they are of."""
 NAMES = {
     "fast": "Ours, for a GPU",
     "faithful": "As published, for a large GPU",
@@ -24,6 +30,11 @@ NAMES = {
 }
 PAPERS = {"faithful": " (histology paper, 512 px)", "faithful-256": " (original authors, 256 px)"}
 """What tells the presets of a method apart that was published more than once."""
+
+
+def unused_by(method: str) -> tuple[str, ...]:
+    """Settings that say nothing to a method."""
+    return tuple(name for name, methods in OWN.items() if method not in methods)
 
 
 class MethodBox(QWidget):
@@ -65,8 +76,8 @@ class MethodBox(QWidget):
     def _start_over(self) -> None:
         """Make a form for the method as its preset has it; settings of other methods are not shown."""
         method, preset = self.method.currentData(), self.preset.currentData()
-        unused = tuple(name for name, methods in OWN.items() if method not in methods)
-        form = ConfigForm(PRESETS[method][preset], main=("steps",), hidden=("method", "preset", "matching", *unused))
+        hidden = ("method", "preset", "matching", *unused_by(method))
+        form = ConfigForm(PRESETS[method][preset], main=("steps",), hidden=hidden)
         form.changed.connect(self.changed)
         layout = self.layout()
         if self._form is not None:

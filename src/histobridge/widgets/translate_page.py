@@ -6,14 +6,14 @@ from histobridge.core.config import TrainTranslatorConfig
 from histobridge.widgets.cost import translator_estimate
 from histobridge.widgets.form import ConfigForm
 from histobridge.widgets.import_box import ImportBox
-from histobridge.widgets.method_box import OWN, MethodBox
+from histobridge.widgets.method_box import MethodBox, unused_by
 from histobridge.widgets.page import Note, Page, button
 from histobridge.widgets.session import Followed
 from histobridge.widgets.translator_result import TranslatorResult
 
 CARDS = {
     "instant": ("Instant", "Seconds. Polarity and grey values only; needs no training."),
-    "quick": ("Quick", "Minutes. A small CycleGAN learns the texture too."),
+    "quick": ("Quick", "Minutes. A small BridgeCUT learns the texture too, held by your labels."),
     "best": ("Choose a method", "From minutes to days: CUT, SynDiff, CycleGAN and our BridgeCUT."),
 }
 
@@ -41,8 +41,10 @@ class TranslatePage(Page):
             layout.addWidget(Note(says))
             self.cards[name] = radio
             self.body.addWidget(card)
-        hidden = ("method", "preset", "matching", *OWN)
-        self.form = ConfigForm(TrainTranslatorConfig(), main=("steps",), hidden=hidden)
+        quick = TrainTranslatorConfig()
+        self.form = ConfigForm(
+            quick, main=("steps",), hidden=("method", "preset", "matching", *unused_by(quick.method))
+        )
         self.methods = MethodBox()
         self.methods.changed.connect(self._chosen)
         self.cost = Note()

@@ -10,6 +10,7 @@ from histobridge.core.translate.syndiff_settings import SynDiffSettings
 
 CPU = torch.device("cpu")
 BRIEF = TrainTranslatorConfig(
+    method="cyclegan",
     steps=4,
     batch_size=4,
     crop_px=32,

@@ -16,7 +16,7 @@ from histobridge.core.translate.cyclegan import CycleGan
 from histobridge.core.translate.instant import Instant
 from histobridge.core.translate.learn import train_pair
 
-SMALL = TrainTranslatorConfig(steps=100, crop_px=64, channels=8, blocks=2, device="cpu")
+SMALL = TrainTranslatorConfig(method="cyclegan", steps=100, crop_px=64, channels=8, blocks=2, device="cpu")
 
 
 @pytest.fixture(autouse=True, scope="session")

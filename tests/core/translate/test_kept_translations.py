@@ -21,7 +21,7 @@ from histobridge.core.translate.learn import load_translator
 from histobridge.core.translate.learner import build_learner
 from histobridge.core.translate.quality.report import Quality, write_quality
 
-CONFIG = TrainTranslatorConfig(channels=2, blocks=1, device="cpu")
+CONFIG = TrainTranslatorConfig(method="cyclegan", channels=2, blocks=1, device="cpu")
 WHOLE = (slice(0, 128), slice(0, 128))
 CORNER = (slice(64, 128), slice(64, 128))
 """Native pixels; at the working scale the image has 102 of them a side, in 16 blocks."""

@@ -59,9 +59,10 @@ def test_labels_come_at_the_working_scale_with_images_that_have_them(project, ma
 
 def test_labels_are_read_only_where_they_are_used(project, matching):
     assert all(
-        isinstance(field, np.ndarray) for field in fields_of(project, "source", matching, TrainTranslatorConfig())
+        isinstance(field, np.ndarray)
+        for field in fields_of(project, "source", matching, TrainTranslatorConfig(method="cut"))
     )
-    assert uses_labels(TrainTranslatorConfig(class_balanced=True))
+    assert uses_labels(TrainTranslatorConfig(method="cut", class_balanced=True))
     assert not uses_labels(BRIDGE.model_copy(update={"bridge": BridgeSettings(segmentation=0)}))
 
 
@@ -78,7 +79,7 @@ def test_sheaths_are_shown_thinner_and_thicker_too(project, matching):
 def test_sheaths_stay_as_they_are_where_that_is_asked_for_or_nothing_encloses(project, matching):
     same = BRIDGE.model_copy(update={"bridge": BridgeSettings(sheath_variation=1)})
     assert len(fields_of(project, "source", matching, same)) == 2
-    balanced = TrainTranslatorConfig(class_balanced=True)
+    balanced = TrainTranslatorConfig(method="cut", class_balanced=True)
     assert len(fields_of(project, "source", matching, balanced)) == 2
 
 

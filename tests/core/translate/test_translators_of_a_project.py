@@ -23,7 +23,9 @@ from histobridge.core.translate.learn import load_translator
 from histobridge.core.translate.quality.report import read_quality
 from histobridge.core.translate.resnet import build_resnet
 
-CONFIG = TrainTranslatorConfig(steps=6, crop_px=32, channels=2, blocks=1, checkpoint_every=4, device="cpu")
+CONFIG = TrainTranslatorConfig(
+    method="cyclegan", steps=6, crop_px=32, channels=2, blocks=1, checkpoint_every=4, device="cpu"
+)
 
 
 @pytest.fixture

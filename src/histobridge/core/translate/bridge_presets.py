@@ -11,7 +11,7 @@ BRIDGECUT: dict[str, TrainTranslatorConfig] = {
     "fast": FAST.model_copy(
         update={"method": "bridgecut", "bridge": LARGE.model_copy(update={"steps": 2, "segmenter_width": 16})}
     ),
-    "cpu": TrainTranslatorConfig(method="bridgecut", steps=600),
+    "cpu": TrainTranslatorConfig(),
 }
 """It was not published; `faithful` has all parts, at the size of the networks of CUT (arXiv 2007.15651) and with its
 discriminator (`published`)."""

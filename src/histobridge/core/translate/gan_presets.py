@@ -7,9 +7,17 @@ FEW_PATCHES = ContrastSettings(patches=128, width=64)
 FAST_CONTRAST = ContrastSettings(weight=10.0, identity=False, flip=True)
 
 PUBLISHED = TrainTranslatorConfig(
-    steps=200_000, crop_px=256, channels=64, blocks=9, published=True, learning_rate=2e-4, checkpoint_every=2000
+    method="cyclegan",
+    steps=200_000,
+    crop_px=256,
+    channels=64,
+    blocks=9,
+    published=True,
+    learning_rate=2e-4,
+    checkpoint_every=2000,
 )
 FAST = TrainTranslatorConfig(
+    method="cyclegan",
     steps=20_000,
     batch_size=4,
     crop_px=128,
@@ -20,7 +28,11 @@ FAST = TrainTranslatorConfig(
     checkpoint_every=500,
 )
 
-CYCLEGAN: dict[str, TrainTranslatorConfig] = {"faithful": PUBLISHED, "fast": FAST, "cpu": TrainTranslatorConfig()}
+CYCLEGAN: dict[str, TrainTranslatorConfig] = {
+    "faithful": PUBLISHED,
+    "fast": FAST,
+    "cpu": TrainTranslatorConfig(method="cyclegan", steps=800),
+}
 """Zhu et al. 2017, arXiv 1703.10593: 100 epochs, and 100 in which the rate decays, over some 1000 images."""
 
 CUT: dict[str, TrainTranslatorConfig] = {

@@ -12,7 +12,9 @@ from histobridge.core.translate.learner import load_trained
 from histobridge.core.translate.quality.choosing import Chooser
 from histobridge.core.translate.train import train_matched
 
-CONFIG = TrainTranslatorConfig(steps=5, crop_px=32, channels=2, blocks=1, checkpoint_every=1, device="cpu")
+CONFIG = TrainTranslatorConfig(
+    method="cyclegan", steps=5, crop_px=32, channels=2, blocks=1, checkpoint_every=1, device="cpu"
+)
 
 
 @dataclass
