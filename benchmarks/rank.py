@@ -31,7 +31,7 @@ CELL = ("pair", "route", "seed", "method", "step")
 MEASURES = (
     *("score", "cycle ssim", "robust cycle ssim", "cycle psnr_db", "robust cycle psnr_db", "cycle l1"),
     *("robust cycle l1", "kid", "fid", "grey", "spectrum"),
-    *("agreement", "dice kept", "count kept", "size kept", "not invented", "borders"),
+    *("agreement", "dice kept", "count kept", "size kept", "not invented", "borders", "upright"),
 )
 COLUMNS = ["date", "commit", "machine", "preset", *CELL, "dice", *MEASURES]
 
