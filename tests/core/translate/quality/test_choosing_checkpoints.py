@@ -10,8 +10,6 @@ from histobridge.core.job import finish
 from histobridge.core.translate.base import look_of
 from histobridge.core.translate.learner import load_trained
 from histobridge.core.translate.quality.choosing import Chooser
-from histobridge.core.translate.quality.report import Cycle, Looks, Quality, WayQuality
-from histobridge.core.translate.quality.verdict import score_of
 from histobridge.core.translate.train import train_matched
 
 CONFIG = TrainTranslatorConfig(
@@ -92,17 +90,3 @@ def test_a_kill_while_the_best_is_written_loses_nothing(pair, tmp_path, monkeypa
     assert rest.history == list(zip([2, 3, 4, 5], scores, strict=True))
     assert [folder.name for folder in (tmp_path / "best").iterdir()] == ["0000003"]
     assert np.array_equal(translated(best, pair), translated(load_trained(tmp_path / "best" / "0000003", "cpu"), pair))
-
-
-def test_without_a_segmenter_a_network_that_changes_nothing_is_not_the_best():
-    """It comes back as it went, which is all that can be measured of what it keeps."""
-
-    def scored(ssim, kid):
-        back = Cycle(ssim=ssim, psnr_db=20, l1=0.1)
-        looks = [Looks(kid=distance, fid=1, grey=0, spectrum=0) for distance in (kid, 1.0)]
-        return score_of(
-            Quality(ways={"source_to_target": WayQuality(cycle=back, robust=back, looks=looks[0], instant=looks[1])})
-        )
-
-    unchanged, learned, carried_away = scored(1.0, 1.0), scored(0.8, 0.2), scored(0.1, 0.2)
-    assert learned > unchanged > carried_away

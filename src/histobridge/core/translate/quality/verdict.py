@@ -42,8 +42,7 @@ def score_of(quality: Quality) -> float:
     Returns
     -------
     float
-        In [0, 1]; 0 where dark and bright are exchanged, else three parts what is kept, one part what it looks like;
-        half and half without a segmenter, when to change nothing would be to keep everything.
+        In [0, 1]; 0 where dark and bright are exchanged, else three parts what is kept, one part what it looks like.
         What is kept: the mean of the share of the agreement with the labels that is left, of pixels not invented, of
         borders in place, and, from the target, of the agreement with what is found by grey values alone; without a
         segmenter the similarity there and back, with noise in between, 0 where there is no way back. What it looks
@@ -62,12 +61,10 @@ def score_of(quality: Quality) -> float:
     parts = [1 - min(1.0, (1 - agreement) / MOST_LOST) for agreement in agreements]
     if quality.structure is not None:
         parts += _kept(quality.structure)
-    share = KEPT_SHARE
     if not parts:
-        share = 0.5
         similar = [max(0.0, way.robust.ssim) for way in quality.ways.values() if way.robust is not None]
         parts = [sum(similar) / max(1, len(similar))]
-    return share * sum(parts) / len(parts) + (1 - share) * sum(looks) / len(looks)
+    return KEPT_SHARE * sum(parts) / len(parts) + (1 - KEPT_SHARE) * sum(looks) / len(looks)
 
 
 def _exchanged(way: WayQuality) -> bool:
