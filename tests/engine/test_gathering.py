@@ -1,4 +1,7 @@
+import os
 import socket
+import sys
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +19,7 @@ from histobridge.core.translate.base import look_of
 from histobridge.core.translate.learner import load_trained
 from histobridge.engine.client import Engine
 from histobridge.engine.gathering import gpu_of
+from histobridge.engine.workers import set_threads
 
 CONFIG = TrainTranslatorConfig(
     method="cyclegan",
@@ -135,3 +139,16 @@ def test_workers_that_join_see_a_gpu_each(monkeypatch):
     assert [gpu_of(name) for name in ("train", "quick", "train-2")] == [{}, {}, {"CUDA_VISIBLE_DEVICES": "1"}]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
     assert gpu_of("train-2") == {"CUDA_VISIBLE_DEVICES": "7"}
+
+
+def test_a_job_starts_while_another_thread_still_loads_torch(monkeypatch):
+    """Its module is there then, but none of its functions."""
+    monkeypatch.setitem(sys.modules, "torch", ModuleType("torch"))
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        monkeypatch.setenv(name, "1")
+    set_threads(3)
+    assert os.environ["OMP_NUM_THREADS"] == "3"
+    told = []
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(set_num_threads=told.append))
+    set_threads(2)
+    assert told == [2]

@@ -39,6 +39,7 @@ def set_threads(count: int) -> None:
     yield_while_waiting()
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(count)
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        torch.set_num_threads(count)
+    # While another thread loads it, torch is there without its functions; `_load` tells it when it is whole.
+    tell = getattr(sys.modules.get("torch"), "set_num_threads", None)
+    if tell is not None:
+        tell(count)

@@ -156,6 +156,7 @@ def test_one_image_a_domain_is_enough(pair, brief):
     assert np.isfinite(result_of(translator, pair.tested[0])).all()
 
 
+@pytest.mark.slow
 def test_three_times_as_many_images_of_one_domain_teach_as_well(pair, small):
     """Every step sees as many crops of both, so the smaller domain is not drowned."""
     translator = finish(train(pair, small, target=pair.target[:2]))
