@@ -41,7 +41,8 @@ class TrainTranslatorConfig(Config):
     """Residual blocks of each generator."""
 
     published: bool = False
-    """Networks as published; off: ours, which are smaller and upsample without a checkerboard."""
+    """Networks as published, and crops flipped but not turned; off: ours, which are smaller and upsample without a
+    checkerboard."""
 
     learning_rate: PositiveFloat = 5e-4
     """Adam learning rate; decays linearly to zero at the end."""

@@ -7,9 +7,7 @@ from histobridge.core.translate.adversaries import Adversaries
 from histobridge.core.translate.losses import FakePool, average_weight, discriminator_loss, least_squares
 from histobridge.core.translate.syndiff_learning import SynDiffLearner
 
-DIFFUSION = BRIEF.model_copy(
-    update={"method": "syndiff", "syndiff": SMALL_DIFFUSION.model_copy(update={"from_source": False})}
-)
+DIFFUSION = BRIEF.model_copy(update={"method": "syndiff", "syndiff": SMALL_DIFFUSION})
 
 
 def test_least_squares_is_the_mean_squared_distance_from_the_answer():

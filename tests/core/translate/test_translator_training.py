@@ -6,13 +6,15 @@ import pytest
 import torch
 
 from histobridge.core.checkpoint import load_checkpoint, save_checkpoint
+from histobridge.core.config import TrainTranslatorConfig
 from histobridge.core.errors import InputError, ProjectError
 from histobridge.core.job import finish
 from histobridge.core.translate.adversaries import Adversaries
 from histobridge.core.translate.base import look_of
 from histobridge.core.translate.bridge_settings import BridgeSettings
-from histobridge.core.translate.crops import ImageCrops
+from histobridge.core.translate.crops import ImageCrops, crops_of
 from histobridge.core.translate.learn import train_pair
+from histobridge.core.translate.presets import PRESETS
 
 BRIDGE = BridgeSettings(steps=3, segmenter_width=4, patches=16, projection_width=8)
 
@@ -239,7 +241,17 @@ def test_larger_images_give_more_crops():
     assert 0.82 < np.mean(np.array(means) > 0) < 0.97
 
 
-def test_crops_come_in_all_eight_orientations():
+def orientations(config):
     field = np.arange(1024, dtype=np.float32).reshape(32, 32) / 1024
-    crops = ImageCrops([field], 32, seed=0)
-    assert len({crops.draw().numpy().tobytes() for _ in range(200)}) == 8
+    crops = crops_of({"source": [field]}, config.model_copy(update={"crop_px": 32}), seed=0)["source"]
+    return field, {crops.draw().numpy().tobytes() for _ in range(200)}
+
+
+def test_crops_come_in_all_eight_orientations():
+    assert len(orientations(TrainTranslatorConfig())[1]) == 8
+
+
+@pytest.mark.parametrize("method", PRESETS)
+def test_as_published_crops_are_flipped_and_not_turned(method):
+    field, found = orientations(PRESETS[method]["faithful"])
+    assert found == {np.flip(field, axes).tobytes() for axes in ((), (0,), (1,), (0, 1))}

@@ -163,8 +163,8 @@ class Stage(nn.Module):
 class NcsnPlusPlus(nn.Module):
     """NCSN++ (arXiv 2011.13456) with a latent that styles every norm, as in denoising diffusion GANs (2112.07804).
 
-    FIR resampling by [1, 3, 3, 1], the input again at every resolution, sums divided by √2, and at the end tanh, or the
-    source with what is to be changed. Where it attends is told by level, so it takes images of any size.
+    FIR resampling by [1, 3, 3, 1], the input again at every resolution, sums divided by √2, and tanh at
+    the end. Where it attends is told by level, so it takes images of any size.
 
     Parameters
     ----------
@@ -242,7 +242,7 @@ class NcsnPlusPlus(nn.Module):
         Returns
         -------
         Tensor, (N, 1, Y, X) float32
-            In [-1, 1], or a little beyond where the network changes the source instead of painting anew.
+            In [-1, 1].
         """
         unit = latent * torch.rsqrt(latent.square().mean(dim=1, keepdim=True) + 1e-8)
         known = Known(self.time(time_waves(step, self.settings.width)), self.latent(unit), step)
@@ -261,7 +261,7 @@ class NcsnPlusPlus(nn.Module):
                 h = torch.cat([h, kept.pop()], dim=1)
             h = self._run(stage, h, known)
         h = self.close(functional.silu(self.norm(h, step)))[:, :1].float()
-        return source + h if self.settings.from_source else torch.tanh(h)
+        return torch.tanh(h)
 
     def _run(self, stage: nn.Module, x: Tensor, known: Known) -> Tensor:
         """Apply a stage, not keeping its insides for the gradient where memory is short."""

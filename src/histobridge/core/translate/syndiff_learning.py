@@ -220,34 +220,12 @@ class SynDiffLearner(Contest):
         return SynDiff(makers, instant, card_of(self.config, instant, halo_of_tiles(self.config)))
 
 
-class Change(nn.Module):
-    """An image with what a network finds to change, which is nothing at first.
-
-    Parameters
-    ----------
-    net : nn.Sequential
-        Ends with a convolution and tanh, of which the latter is left out.
-    """
-
-    def __init__(self, net: nn.Sequential):
-        super().__init__()
-        self.net = net[:-1]
-        for weight in net[-2].parameters():
-            nn.init.zeros_(weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, 1, Y, X) in [-1, 1] to the same shape and about the same range."""
-        change: Tensor = self.net(x)
-        return x + change
-
-
 def _networks(config: TrainTranslatorConfig) -> dict[str, nn.Module]:
     """All networks by name, new."""
     settings = config.syndiff
     judge = (settings.judge_width, settings.judge_halvings, settings.judge_time_width)
-    cycle = {direction: generator_of(config) for direction, _, _ in WAYS}
     return (
-        {direction: Change(net) if settings.from_source else net for direction, net in cycle.items()}
+        {direction: generator_of(config) for direction, _, _ in WAYS}
         | {f"make_{domain}": NcsnPlusPlus(settings) for domain in DOMAINS}
         | {domain: discriminator_of(config) for domain in DOMAINS}
         | {f"judge_{domain}": TimeDiscriminator(*judge) for domain in DOMAINS}

@@ -11,7 +11,6 @@ UPSTREAM = SynDiffSettings(
     middle_attention=True,
     latent=100,
     latent_width=256,
-    from_source=False,
     spare_output=True,
     judge_width=64,
     judge_halvings=6,

@@ -35,9 +35,6 @@ class SynDiffSettings(Config):
     latent_layers: NonNegativeInt = 3
     """Its layers after the first."""
 
-    from_source: bool = True
-    """Start from images as they are and learn what to change; off: from nothing, as published."""
-
     spare_output: bool = False
     """A second output that nobody looks at, as published."""
 
