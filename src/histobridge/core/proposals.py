@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from histobridge.core.errors import ProjectError
 from histobridge.core.files import fsync_tree, read_json, rename_durably, write_json
+from histobridge.core.images.pyramid import blocks
 from histobridge.core.project import Project
 
 Window = tuple[slice, slice]
@@ -82,7 +83,9 @@ def proposal_summary(project: Project, run_id: str, image_id: str) -> dict[str, 
     return summary
 
 
-def write_proposal(run: Path, image_id: str, prediction: Prediction, shape: tuple[int, int]) -> Iterator[float]:
+def write_proposal(
+    run: Path, image_id: str, prediction: Prediction, shape: tuple[int, int], slow: bool = False
+) -> Iterator[float]:
     """Predict and write one proposal block by block, under a temporary name until it is whole.
 
     Parameters
@@ -93,6 +96,8 @@ def write_proposal(run: Path, image_id: str, prediction: Prediction, shape: tupl
     prediction : Prediction
     shape : tuple of int
         Native (Y, X).
+    slow : bool
+        A prediction that takes long: predict less at once, so as to tell more often how much is done.
 
     Yields
     ------
@@ -111,14 +116,14 @@ def write_proposal(run: Path, image_id: str, prediction: Prediction, shape: tupl
     }
     counts = np.zeros(256, np.int64)
     confidence_sum = 0
-    blocks = list(_blocks(shape))
-    for done, window in enumerate(blocks, start=1):
+    parts = list(blocks(shape, CHUNK if slow else BLOCK))
+    for done, window in enumerate(parts, start=1):
         classes, confidence = prediction.labels(window)
         arrays["classes"][window] = classes
         arrays["confidence"][window] = confidence
         counts += np.bincount(classes.ravel(), minlength=256)
         confidence_sum += int(confidence.sum())
-        yield done / len(blocks)
+        yield done / len(parts)
     pixels = shape[0] * shape[1]
     summary = {
         "fractions": {str(value): counts[value] / pixels for value in np.flatnonzero(counts)},
@@ -127,9 +132,3 @@ def write_proposal(run: Path, image_id: str, prediction: Prediction, shape: tupl
     write_json(beside / "proposal.json", summary)
     fsync_tree(beside)
     rename_durably(beside, final)
-
-
-def _blocks(shape: tuple[int, int]) -> Iterator[Window]:
-    for row in range(0, shape[0], BLOCK):
-        for column in range(0, shape[1], BLOCK):
-            yield slice(row, min(row + BLOCK, shape[0])), slice(column, min(column + BLOCK, shape[1]))

@@ -18,6 +18,7 @@ from histobridge.core.scale import pixel_sizes
 from histobridge.core.segment.model import Segmenter
 from histobridge.core.segment.test_time import fit_to_target
 from histobridge.core.target_model import NativePrediction, TargetModel, View
+from histobridge.core.translate.base import WorksInTiles
 from histobridge.core.translate.quality.gate import check_translator
 from histobridge.core.tutor import train_proxy
 
@@ -63,12 +64,13 @@ def propose_labels(project: Project, run: Run, config: ProposeConfig) -> Job[dic
     route = choice.chosen if choice else config.route
     model = TargetModel.load(project, run.path, config.training.device)
     second = TargetModel.load(project, run.path / "adaptation", config.training.device) if route == "fused" else None
+    slow = any(one is not None and isinstance(one.translator, WorksInTiles) for one in (model, second))
     for index, image_id in enumerate(images):
         if has_proposal(project, run.id, image_id):
             continue
         first = _prediction(model, image_id, config)
         fused = FusedPrediction(first, _prediction(second, image_id, config)) if second else None
-        for done in write_proposal(run.path, image_id, fused or first, project.image(image_id).shape):
+        for done in write_proposal(run.path, image_id, fused or first, project.image(image_id).shape, slow):
             overall = share + (1 - share) * (index + done) / len(images)
             yield Progress(round(1000 * overall), 1000, f"proposing labels for {image_id}")
     return {

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from histobridge.core.config import ProposeConfig, SegmenterTraining
 from histobridge.core.device import choose_device
 from histobridge.core.images.working import QUANTILES, WorkingImage, zoom_of
-from histobridge.core.job import Job, Progress, counted
+from histobridge.core.job import Job, Progress, counted, scaled
 from histobridge.core.matching import Matching
 from histobridge.core.project import Project
 from histobridge.core.runs import Run
@@ -20,13 +21,16 @@ from histobridge.core.segment.pretrain import pretrain
 from histobridge.core.segment.sheaths import vary_sheaths
 from histobridge.core.segment.terms.pool import TilePool
 from histobridge.core.segment.train import train
-from histobridge.core.translate.base import as_look, translate_window
+from histobridge.core.translate.base import as_look, translate_blocks
 from histobridge.core.translate.learn import load_translator
 
 LOOK_TILES = 64
 LOOK_TILE_PX = 160
 POOL_TILES = 64
 POOL_TILE_PX = 256
+UNTRAINED = ("identity", "instant")
+TRANSLATING = 0.2
+"""About the share of a tutorship that a trained translator takes."""
 
 
 def train_proxy(project: Project, run: Run, config: ProposeConfig, matching: Matching) -> Job[Segmenter]:
@@ -36,21 +40,28 @@ def train_proxy(project: Project, run: Run, config: ProposeConfig, matching: Mat
     """
     training = config.training
     classes = project.classes
-    yield Progress(0, training.steps, "translating the source images")
     values = tuple(spec.value for spec in classes)
-    fields = tutor_fields(project, matching, config.translator, values)
+    begun = 0.0 if config.translator in UNTRAINED else TRANSLATING
+    fields = yield from scaled(tutor_fields(project, matching, config.translator, values), 0, begun)
     fields = vary_sheaths(fields, nested_channels(project, values), training.sheath_variation)
     net = build_network(training.preset, 1 + len(classes), training.seed).to(choose_device(training.device))
     looks, shift = TargetLooks(project, matching), training.background_shift
     sampler = CropSampler(fields, training.crop_px, training.augmentation, training.seed, looks, shift)
     pool = target_pool(project, matching, training) if training.terms or training.pretrain_terms else None
+    yield from scaled(_taught(net, sampler, pool, training, run), begun, 1)
+    return Segmenter(net, target_card(project, matching, training, labelled_images(project, "source"), run.id))
+
+
+def _taught(
+    net: nn.Module, sampler: CropSampler, pool: TilePool | None, training: SegmenterTraining, run: Run
+) -> Job[None]:
+    """Train in place; on tiles of the target first where that is asked for."""
     parts = 1
     if pool is not None and training.pretrain_terms:
         parts = 2
         yield from counted(pretrain(net, pool, training, run.path), "looking at the target", (0, parts))
     job = train(net, sampler, training, run.path, lambda step: run.log("checkpoint", step=step), pool)
     yield from counted(job, "tutoring a segmenter", (parts - 1, parts))
-    return Segmenter(net, target_card(project, matching, training, labelled_images(project, "source"), run.id))
 
 
 def target_card(
@@ -70,8 +81,10 @@ def target_card(
     )
 
 
-def tutor_fields(project: Project, matching: Matching, translator_name: str, values: tuple[int, ...]) -> list[Field]:
-    """Labelled source images at the working scale in the look of the target.
+def tutor_fields(
+    project: Project, matching: Matching, translator_name: str, values: tuple[int, ...]
+) -> Job[list[Field]]:
+    """Give labelled source images, at the working scale, the look of the target.
 
     With a trained translator each image comes twice, translated and statistics-matched, so that half of the crops show
     its texture and half cannot carry its mistakes.
@@ -85,20 +98,28 @@ def tutor_fields(project: Project, matching: Matching, translator_name: str, val
     values : tuple of int
         Label values of the segmenter's channels after the background.
 
+    Yields
+    ------
+    Progress
+
     Returns
     -------
     list of Field
     """
-    names = [translator_name] if translator_name in ("identity", "instant") else ["instant", translator_name]
+    names = [translator_name] if translator_name in UNTRAINED else ["instant", translator_name]
     translators = [load_translator(project, name, matching) for name in names]
-    fields = []
-    for image_id in labelled_images(project, "source"):
+    fields: list[Field] = []
+    images = labelled_images(project, "source")
+    parts = len(images) * len(translators)
+    for image_id in images:
         field = working_field(project, image_id, matching.source_working_um, values)
         zoom = zoom_of(project.image(image_id), matching.source_working_um)
         image = WorkingImage(project.pixels(image_id), zoom)
         window = (slice(0, image.shape[0]), slice(0, image.shape[1]))
         for translator in translators:
-            translated = translate_window(translator, image.read, image.shape, window, "source_to_target", image.look)
+            job = translate_blocks(translator, image.read, image.shape, window, "source_to_target", image.look)
+            yield Progress(1000 * len(fields), 1000 * parts, f"translating {image_id}")
+            translated = yield from counted(job, f"translating {image_id}", (len(fields), parts))
             fields.append(Field(translated, field.labels, None))
     return fields
 

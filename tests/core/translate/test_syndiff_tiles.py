@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from brief_training import BRIEF, CPU, SMALL_DIFFUSION
 
-from histobridge.core.translate.base import look_of, translate_window
+from histobridge.core.job import finish
+from histobridge.core.translate.base import look_of, translate_blocks, translate_window
 from histobridge.core.translate.syndiff_learning import SynDiffLearner
 
 WINDOWS = [(slice(y, y + 24), slice(x, x + 24)) for y in (20, 44) for x in (20, 44)]
@@ -71,3 +72,17 @@ def test_few_tiles_are_kept(pair, counted, monkeypatch):
     before = counted.tiles
     counted.translate(image, WINDOWS[0])
     assert counted.tiles > before
+
+
+def test_a_job_tells_how_far_it_is_within_an_image(pair, counted, monkeypatch):
+    """A large image takes minutes."""
+    image, window = pair.tested[0], (slice(10, 70), slice(0, 90))
+    monkeypatch.setattr("histobridge.core.translate.base.SLOW_BLOCK_PX", 30)
+    said, made = [], []
+    job = translate_blocks(
+        counted.translator, image.__getitem__, image.shape, window, "target_to_source", look_of(image)
+    )
+    result = finish(job, watch=lambda progress: (said.append(progress), made.append(counted.tiles)))
+    assert [(progress.step, progress.total) for progress in said] == [(step, 6) for step in range(1, 6)]
+    assert 0 < made[0] < made[-1]
+    assert np.array_equal(result, counted.translate(image, window))

@@ -7,7 +7,7 @@ from torch import nn
 
 from histobridge.core.config import FineTuneConfig, SegmenterTraining
 from histobridge.core.holdout import ReviewedTile
-from histobridge.core.job import Job
+from histobridge.core.job import Job, finish
 from histobridge.core.project import Project
 from histobridge.core.pseudo import model_folder
 from histobridge.core.runs import Run
@@ -131,7 +131,7 @@ class Practice:
             fields = [working_field(project, name, matching.source_working_um, card.values) for name in labelled]
             look = None
         else:
-            fields = tutor_fields(project, matching, model.view.tutor or "instant", card.values)
+            fields = finish(tutor_fields(project, matching, model.view.tutor or "instant", card.values))
             look = TargetLooks(project, matching)
         # As in the first training: the sheaths of the source must not become the rule again.
         variation = SegmenterTraining().sheath_variation

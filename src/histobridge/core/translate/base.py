@@ -8,6 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from histobridge.core.config import Direction
 from histobridge.core.errors import InputError
+from histobridge.core.images.pyramid import blocks
+from histobridge.core.job import Job, Progress, finish
 
 Image: TypeAlias = NDArray[np.float32]
 """(Y, X) at the working scale, grey values in [-1, 1]."""
@@ -20,6 +22,9 @@ Window: TypeAlias = tuple[slice, slice]
 LOOK_SIZE = 257
 LOOK_PIXELS = 1 << 22
 BLOCK_PX = 1024
+SLOW_BLOCK_PX = 256
+"""Of translators that work in tiles, which take seconds each, so that jobs can tell more often how far they are."""
+
 BOTH_DIRECTIONS: frozenset[Direction] = frozenset({"source_to_target", "target_to_source"})
 
 
@@ -155,7 +160,19 @@ def translate_window(
     direction: Direction,
     look: Look,
 ) -> Image:
-    """Translate any window so that it equals the same region of the whole translated image.
+    """Translate any window so that it equals the same region of the whole translated image; see `translate_blocks`."""
+    return finish(translate_blocks(translator, read, shape, window, direction, look))
+
+
+def translate_blocks(
+    translator: Translator,
+    read: Callable[[Window], Image],
+    shape: tuple[int, int],
+    window: Window,
+    direction: Direction,
+    look: Look,
+) -> Job[Image]:
+    """Translate any window, block by block, so that it equals the same region of the whole translated image.
 
     The image is thought reflected at its borders; windows may reach outside and start anywhere.
 
@@ -172,6 +189,11 @@ def translate_window(
     look : array, (257,) float32
         Grey quantiles of the whole image.
 
+    Yields
+    ------
+    Progress
+        After each block but the last.
+
     Returns
     -------
     array, (Y, X) float32
@@ -181,18 +203,24 @@ def translate_window(
         translator = translator.of_image(read, shape, direction, look)
     rows, columns = window
     translated = np.empty((rows.stop - rows.start, columns.stop - columns.start), np.float32)
-    for row in range(rows.start, rows.stop, BLOCK_PX):
-        for column in range(columns.start, columns.stop, BLOCK_PX):
-            block = slice(row, min(row + BLOCK_PX, rows.stop)), slice(column, min(column + BLOCK_PX, columns.stop))
-            crop, origin = _crop_around(translator, read, shape, block)
-            top, left = row - origin[0], column - origin[1]
-            inside = slice(top, top + block[0].stop - row), slice(left, left + block[1].stop - column)
-            if isinstance(translator, WorksInTiles):
-                made = translator.translate_inside(crop, direction, look, origin, inside)[inside]
-            else:
-                made = translator.translate(crop, direction, look, origin)[inside]
-            translated[row - rows.start :, column - columns.start :][: made.shape[0], : made.shape[1]] = made
+    side = min(SLOW_BLOCK_PX, BLOCK_PX) if isinstance(translator, WorksInTiles) else BLOCK_PX
+    parts = list(blocks(translated.shape, side))
+    for done, part in enumerate(parts):
+        if done:
+            yield Progress(done, len(parts))
+        block = _shifted(part, (rows.start, columns.start))
+        crop, origin = _crop_around(translator, read, shape, block)
+        inside = _shifted(block, (-origin[0], -origin[1]))
+        if isinstance(translator, WorksInTiles):
+            translated[part] = translator.translate_inside(crop, direction, look, origin, inside)[inside]
+        else:
+            translated[part] = translator.translate(crop, direction, look, origin)[inside]
     return translated
+
+
+def _shifted(window: Window, by: tuple[int, int]) -> Window:
+    rows, columns = (slice(part.start + way, part.stop + way) for part, way in zip(window, by, strict=True))
+    return rows, columns
 
 
 def _crop_around(
