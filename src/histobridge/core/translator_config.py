@@ -54,8 +54,8 @@ class TrainTranslatorConfig(Config):
     """Weight of the cycle loss."""
 
     identity_weight: NonNegativeFloat = 5.0
-    """Weight of the identity loss. Off by itself where it is not certain that the polarity is the same after matching:
-    there it would hold the wrong one."""
+    """Weight of the identity loss; SynDiff was published without. Off by itself where it is not certain that the
+    polarity is the same after matching: there it would hold the wrong one."""
 
     contrast: ContrastSettings = ContrastSettings()
     """Of the methods `cut` and `fastcut` alone, which have neither cycle nor identity loss."""
@@ -99,8 +99,8 @@ class TrainTranslatorConfig(Config):
     """Where to train; `auto` takes the GPU if there is one."""
 
     syndiff: SynDiffSettings = SynDiffSettings()
-    """Of the method `syndiff` alone. It has its own learning rates and weights; what is said above of rates, cycle and
-    identity is not for it."""
+    """Of the method `syndiff` alone. It has its own learning rates and weights; what is said above of rates and cycle is
+    not for it."""
 
     bridge: BridgeSettings = BridgeSettings()
     """Of the method `bridgecut` alone, which has neither cycle nor identity loss."""

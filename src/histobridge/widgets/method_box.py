@@ -16,7 +16,7 @@ METHODS = {
 }
 OWN = {
     "cycle_weight": ("cyclegan",),
-    "identity_weight": ("cyclegan",),
+    "identity_weight": ("cyclegan", "syndiff"),
     "contrast": ("cut", "fastcut"),
     "syndiff": ("syndiff",),
     "bridge": ("bridgecut",),

@@ -47,7 +47,8 @@ def matched(**values):
     ],
 )
 def test_identity_losses_are_on_only_where_the_polarity_is_settled(values, on):
-    cyclegan, cut = (
-        with_fitting_identity(TrainTranslatorConfig(method=method), matched(**values)) for method in ("cyclegan", "cut")
+    cyclegan, syndiff, cut = (
+        with_fitting_identity(TrainTranslatorConfig(method=method), matched(**values))
+        for method in ("cyclegan", "syndiff", "cut")
     )
-    assert (cyclegan.identity_weight > 0, cut.contrast.identity) == (on, on)
+    assert (cyclegan.identity_weight > 0, syndiff.identity_weight > 0, cut.contrast.identity) == (on, on, on)

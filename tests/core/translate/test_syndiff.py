@@ -106,7 +106,7 @@ def test_every_network_learns_and_losses_are_named(crops):
     learner = SynDiffLearner(CONFIG, CPU)
     before = {name: weights_of(net) for name, net in learner.networks.items()}
     losses = learner.step(*crops)
-    assert set(losses) == {"generator", "discriminator", "clean", "cycle"}
+    assert set(losses) == {"generator", "discriminator", "clean", "cycle", "identity"}
     assert not any(torch.equal(before[name], weights_of(net)) for name, net in learner.networks.items())
 
 
@@ -243,6 +243,7 @@ def test_the_faithful_presets_are_the_published_settings():
         )
         assert (settings.clean_weight, settings.cycle_weight, settings.diffusion_steps) == (0.5, 0.5, 4)
         assert (settings.penalty, settings.penalty_every, settings.share_fakes) == (1, 10, False)
+        assert config.identity_weight == 0
 
 
 @pytest.mark.parametrize("preset", SYNDIFF)

@@ -102,7 +102,7 @@ def test_cyclegan_minimises_the_weighted_sum_of_its_paper():
 
 def test_syndiff_minimises_the_losses_of_its_paper(monkeypatch):
     """Softplus of the logits, each with its sign; half the weight for the clean image and for the cycle."""
-    learner = SynDiffLearner(DIFFUSION, CPU)
+    learner = SynDiffLearner(DIFFUSION.model_copy(update={"identity_weight": 0.0}), CPU)
     (part,) = learner.parts(dict(zip(("source", "target"), batch(1), strict=True)), None)
     real = [*part.real.values(), *(noised.now for noised in part.drawn.values())]
 
@@ -120,6 +120,20 @@ def test_syndiff_minimises_the_losses_of_its_paper(monkeypatch):
     assert losses["clean"].item() == pytest.approx(clean.item())
     told_apart = minus[5.0] + minus[1.0] + minus[3.0] + minus[2.0]
     assert learner.judge_made(part, made).item() == pytest.approx(2 * told_apart, rel=1e-5)
+
+
+def test_ours_holds_the_cycle_of_syndiff_to_images_that_need_no_change():
+    learner = SynDiffLearner(DIFFUSION, CPU)
+    (part,) = learner.parts(dict(zip(("source", "target"), batch(1), strict=True)), None)
+    losses, made = learner.make(part)
+    there, back = (learner.networks[name] for name in ("source_to_target", "target_to_source"))
+    source, target = part.real["source"], part.real["target"]
+    identity = (there(target) - target).abs().mean() + (back(source) - source).abs().mean()
+    cycle = (back(made.cycle["target"]) - source).abs().mean() + (there(made.cycle["source"]) - target).abs().mean()
+    assert losses["identity"].item() == pytest.approx(identity.item(), rel=1e-5)
+    assert losses["cycle"].item() == pytest.approx(cycle.item(), rel=1e-5)
+    weighted = losses["generator"] + 0.5 * (losses["clean"] + losses["cycle"]) + 5 * losses["identity"]
+    assert losses["loss"].item() == pytest.approx(weighted.item(), rel=1e-5)
 
 
 @pytest.mark.parametrize("count", [4, 5, 6])

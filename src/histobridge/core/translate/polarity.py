@@ -40,7 +40,7 @@ def with_fitting_identity(config: TrainTranslatorConfig, matching: Matching) -> 
     """
     if polarity_is_settled(matching):
         return config
-    if config.method == "cyclegan":
+    if config.method in ("cyclegan", "syndiff"):
         return config.model_copy(update={"identity_weight": 0.0})
     if config.method in ("cut", "fastcut"):
         return config.model_copy(update={"contrast": config.contrast.model_copy(update={"identity": False})})

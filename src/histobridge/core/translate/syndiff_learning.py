@@ -148,20 +148,30 @@ class SynDiffLearner(Contest):
         return Made(cycle, clean, earlier)
 
     def make(self, part: Part) -> tuple[Losses, Made]:
-        """Losses ``generator``, ``clean`` and ``cycle``, and what was made."""
+        """Losses ``generator``, ``clean``, ``cycle`` and ``identity``, and what was made."""
         made = self._made(part)
         zero = torch.zeros((), device=self.device)
-        losses = {"generator": zero, "clean": zero, "cycle": zero}
+        losses = {"generator": zero, "clean": zero, "cycle": zero, "identity": zero}
         for direction, start, goal in WAYS:
-            with self.autocast():
-                again = self.compute(self.networks[direction], made.cycle[start]).float()
+            again, same = self._again(direction, made.cycle[start], part.real[goal])
             losses["cycle"] = losses["cycle"] + l1_loss(again, part.real[goal])
+            losses["identity"] = losses["identity"] + l1_loss(same, part.real[goal])
             losses["clean"] = losses["clean"] + l1_loss(made.clean[goal], part.real[goal])
             logits = self._judge_pair(goal, made.earlier[goal], part.drawn[goal])
             fooled = softplus(-logits).mean() + softplus(-self.judge(goal, made.cycle[goal])).mean()
             losses["generator"] = losses["generator"] + fooled
         weighted = self.settings.clean_weight * losses["clean"] + self.settings.cycle_weight * losses["cycle"]
+        weighted = weighted + self.config.identity_weight * losses["identity"]
         return losses | {"loss": losses["generator"] + weighted}, made.detached()
+
+    def _again(self, direction: Direction, fake: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
+        """Bring back a fake of what is real; also what becomes of the real, unless its identity has no weight."""
+        net = self.networks[direction]
+        with self.autocast():
+            if self.config.identity_weight == 0:
+                return self.compute(net, fake).float(), real
+            again, same = self.compute(net, torch.cat([fake, real])).float().chunk(2)
+        return again, same
 
     def judge_made(self, part: Part, made: Made) -> Tensor:
         """What the discriminators lose on real images, on those of the cycle and on those of the diffusion."""

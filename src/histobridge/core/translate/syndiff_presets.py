@@ -39,6 +39,7 @@ PUBLISHED = TrainTranslatorConfig(
     channels=64,
     blocks=6,
     published=True,
+    identity_weight=0.0,
     checkpoint_every=1000,
     syndiff=UPSTREAM,
 )
