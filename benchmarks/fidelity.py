@@ -32,6 +32,8 @@ from histobridge.core.translate.syndiff_settings import SynDiffSettings
 from histobridge.core.translate.time_discriminator import TimeDiscriminator
 
 LIMIT = 1e-5
+PUBLISHED = {256: "faithful-256", 512: "faithful"}
+"""Presets of SynDiff by the side of their crops."""
 UPSTREAM = {
     "num_channels": 2,
     "num_channels_dae": 64,
@@ -101,7 +103,7 @@ def syndiff(clone: Path) -> Iterator[Row]:
             ("ResNet of the cycle", build_resnet(blocks=6), resnets.define_G(netG="resnet_6blocks")),
             ("PatchGAN of the cycle", build_patchgan(), resnets.define_D()),
         )
-    for size, preset in ((256, "faithful 256"), (512, "faithful")):
+    for size, preset in PUBLISHED.items():
         net = shaken(generators.NCSNpp(Namespace(**UPSTREAM, image_size=size)))
         yield ncsnpp(net, SYNDIFF[preset].syndiff, size)
     step = torch.tensor([2, 0])

@@ -37,6 +37,8 @@ from translation_speed_theirs import WARM_UP, cut_step, now, timed_syndiff
 
 RESULTS = Path(__file__).parent / "results" / "translation_speed.csv"
 METHODS = ("syndiff", "cut", "cyclegan")
+PUBLISHED = {"syndiff": "faithful-256"}
+"""Preset of the authors' configuration, where it is not `faithful`."""
 THEIRS, SAME, FAST, PRESET = "theirs", "ours, same precision", "ours, fast", "ours, preset fast"
 COLUMNS = (
     *("method", "who", "device", "torch", "crop_px", "batch", "channels", "steps"),
@@ -125,7 +127,7 @@ def config_of(method: str, who: str, device: str) -> TrainTranslatorConfig:
     """What is trained: the published networks, thin and on small crops without a GPU, or our preset for GPUs."""
     if who == PRESET:
         return PRESETS[method]["fast"]
-    config = PRESETS[method]["faithful 256" if method == "syndiff" else "faithful"]
+    config = PRESETS[method][PUBLISHED.get(method, "faithful")]
     if device == "cpu":
         thin = {"width": TINY["channels"], "judge_width": TINY["channels"], "attention_levels": (2,)}
         config = config.model_copy(update=TINY | {"syndiff": config.syndiff.model_copy(update=thin)})

@@ -7,7 +7,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from histobridge.core.base_config import Config
 from histobridge.core.translate.bridge_settings import BridgeSettings
 from histobridge.core.translate.contrast_settings import ContrastSettings
-from histobridge.core.translate.syndiff_settings import SynDiffSettings
+from histobridge.core.translate.syndiff_settings import STARTED_FROM, SynDiffSettings
 
 Method = Literal["cyclegan", "cut", "fastcut", "syndiff", "bridgecut"]
 
@@ -99,11 +99,20 @@ class TrainTranslatorConfig(Config):
     """Where to train; `auto` takes the GPU if there is one."""
 
     syndiff: SynDiffSettings = SynDiffSettings()
-    """Of the method `syndiff` alone. It has its own learning rates and weights; what is said above of rates and cycle is
-    not for it."""
+    """Of the method `syndiff` alone. It has its own learning rates and weights; what is said above of rates and cycle
+    is not for it."""
 
     bridge: BridgeSettings = BridgeSettings()
     """Of the method `bridgecut` alone, which has neither cycle nor identity loss."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _paints_anew(cls, values: Any) -> Any:
+        """Refuse a SynDiff that changed its source: it is computed otherwise now, though its weights would fit."""
+        settings = values.get("syndiff") if isinstance(values, dict) and values.get("method") == "syndiff" else None
+        if isinstance(settings, dict) and settings.get(STARTED_FROM):
+            raise ValueError("this SynDiff changes its source instead of making images anew, which is no longer there")
+        return values
 
     @model_validator(mode="before")
     @classmethod

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 
 from histobridge.core.translate.crops import ImageCrops, Labelled, values_of
 
@@ -55,3 +56,12 @@ def test_small_labelled_images_are_reflected_with_their_labels(labelled):
 def test_values_of_are_those_that_labels_have(labelled):
     assert values_of([labelled, labelled.image]) == (0, 3)
     assert values_of([labelled.image]) == ()
+
+
+def test_unlabelled_images_beside_labelled_ones_stay_on_the_device_of_the_crops(labelled):
+    """The meta device stands for a GPU: tensors of two devices cannot be joined there either."""
+    crops = ImageCrops([labelled, labelled.image], 32, seed=0, device=torch.device("meta"))
+    for _ in range(5):
+        images, classes = crops.batch(4, torch.device("meta"))
+        assert (images.shape, classes.shape) == ((4, 1, 32, 32), (4, 32, 32))
+        assert images.device.type == classes.device.type == "meta"

@@ -227,6 +227,19 @@ def test_weights_of_another_network_are_refused(learned, tmp_path):
         load_trained(tmp_path)
 
 
+def test_translators_saved_before_are_read_unless_they_changed_their_source(learned, tmp_path):
+    learned.save(tmp_path)
+    card = tmp_path / "translator.json"
+    words = card.read_text()
+    card.write_text(words.replace('"latent": 4', '"from_source": false, "latent": 4'))
+    assert isinstance(load_trained(tmp_path, "cpu"), SynDiff)
+    card.write_text(words.replace('"latent": 4', '"from_source": true, "latent": 4'))
+    with pytest.raises(ProjectError, match=r"translator\.json.*changes its source.*train"):
+        load_trained(tmp_path, "cpu")
+    other = TrainTranslatorConfig.model_validate({"method": "cut", "syndiff": {"from_source": True}})
+    assert other == TrainTranslatorConfig(method="cut")
+
+
 def test_previews_show_both_directions(training):
     shown = training[1][-1].preview
     assert {name: image.shape for name, image in shown.items()} == {THERE: (128, 96), BACK: (128, 96)}

@@ -69,8 +69,6 @@ class BridgeLearner(Contest):
     Agreement: semantic consistency of CyCADA (Hoffman et al. 2018, arXiv 1711.03213, eq. 4), by a network that learns.
     """
 
-    recency = 3.0
-
     def __init__(self, config: TrainTranslatorConfig, device: torch.device, values: Sequence[int] = ()):
         self.settings = config.bridge
         self.times = bridge_times(self.settings.steps)

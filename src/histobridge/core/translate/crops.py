@@ -91,7 +91,7 @@ class ImageCrops:
             if self._images[number][part].std() >= CONSTANT:
                 break
         crop, known = self._kept[number][part], self._known[number]
-        classes = torch.full(crop.shape, IGNORE, dtype=torch.uint8) if known is None else known[part]
+        classes = torch.full_like(crop, IGNORE, dtype=torch.uint8) if known is None else known[part]
         turns = self._quarters * int(self._random.integers(4 // self._quarters))
         mirrored = self._random.random() < 0.5
         image, labels = (_turned(pixels, turns, mirrored) for pixels in (crop, classes))

@@ -14,6 +14,8 @@ from histobridge.core.translate import crew
 from histobridge.core.translate.losses import average_weight
 
 AVERAGE_LIMIT = 0.999
+RECENCY = 3.0
+"""In trainings of hundreds of steps a plain mean is for a good part made of networks that had not learned yet."""
 MOST_SKIPPED = 20
 
 
@@ -29,12 +31,15 @@ class GuardedTraining:
     Attributes
     ----------
     average : nn.ModuleDict
-        Running means of the weights, with a weight of the past that rises to 0.999; what is used in the end.
+        Running means of the weights, with a weight of the past that rises to `average_limit`; what is used in the end.
     steps_done : int
         Steps taken or skipped.
     """
 
-    recency = 0.0
+    average_limit = AVERAGE_LIMIT
+    """What the weight of the past in the means rises to; at 0 they are the last weights."""
+
+    recency = RECENCY
     """How much more than earlier weights later ones count in the means; see `average_weight`."""
 
     def __init__(self, networks: nn.ModuleDict, optimizers: Mapping[str, torch.optim.Optimizer]):
@@ -73,7 +78,7 @@ class GuardedTraining:
             self._recover()
             return
         self._skipped = 0
-        weight = average_weight(self.steps_done, AVERAGE_LIMIT, self.recency)
+        weight = average_weight(self.steps_done, self.average_limit, self.recency)
         torch._foreach_lerp_(list(self.average.parameters()), list(self.networks.parameters()), 1 - weight)
 
     def _recover(self) -> None:

@@ -1,8 +1,12 @@
 """Settings of SynDiff, readable without torch."""
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from typing import Any
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from histobridge.core.base_config import Config
+
+STARTED_FROM = "from_source"
 
 
 class SynDiffSettings(Config):
@@ -83,3 +87,11 @@ class SynDiffSettings(Config):
 
     fixed_statistics: bool = True
     """After training, normalise by fixed statistics per step instead of those of each tile."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_it_was(cls, values: Any) -> Any:
+        """Read files of when SynDiff could start from its source; `TrainTranslatorConfig` refuses one that did."""
+        if not isinstance(values, dict):
+            return values
+        return {name: value for name, value in values.items() if name != STARTED_FROM}

@@ -1,0 +1,36 @@
+"""The benchmarks of translators find what they name, and run as far as they go without the authors' code."""
+
+import sys
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from histobridge.core.translate.syndiff_presets import SYNDIFF
+
+sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
+import fidelity
+import translation_speed as speed
+
+
+@pytest.mark.parametrize(("method", "device"), [*product(speed.METHODS, ["cpu", "cuda"])])
+def test_every_row_of_the_speed_table_has_a_config(method, device):
+    theirs, same, fast, preset = (
+        speed.config_of(method, who, device) for who in (speed.THEIRS, speed.SAME, speed.FAST, speed.PRESET)
+    )
+    assert theirs == same
+    assert same.published
+    assert same.method == fast.method == preset.method == method
+    assert (same.half_precision, fast.half_precision, preset.half_precision) == (False, True, True)
+    assert same.crop_px == (64 if device == "cpu" else 256)
+
+
+@pytest.mark.parametrize("method", speed.METHODS)
+def test_our_step_is_timed(method):
+    row = speed.measured(method, speed.SAME, Path(), "cpu", 1)
+    assert row["seconds_a_step"] > 0
+    assert row["images_a_second"] == pytest.approx(2 / row["seconds_a_step"], rel=1e-2)
+
+
+def test_networks_are_compared_at_both_sizes_that_were_published():
+    assert {SYNDIFF[preset].crop_px for preset in fidelity.PUBLISHED.values()} == set(fidelity.PUBLISHED) == {256, 512}
