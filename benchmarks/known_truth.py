@@ -3,6 +3,7 @@
     python benchmarks/known_truth.py
     python benchmarks/known_truth.py --methods bridgecut --steps 200 --without segmentation similarity contrast norms
     python benchmarks/known_truth.py --methods bridgecut cyclegan --seeds 0 1 2 --steps 200
+    python benchmarks/known_truth.py --report
 
 Fields of rings. In the source rings are dark, insides bright, the rest in between, under fine noise with specks. In the
 target rings are bright, insides are brighter than the rest, all is blurred, under coarse noise and a slow gradient. So
@@ -10,7 +11,8 @@ no map of grey values leads from one to the other: insides and the rest change p
 both domains, and labels of the source; the truth is the target's look of the test rings without noise, so the target
 itself, drawn again with its noise, has an error too. Each method has its `cpu` preset and the checkpoint that looks
 best without labels. `--without` repeats BridgeCUT with one part less each, `--bridge` with other numbers of steps.
-Seeds are of the drawing and of the training. Nothing is kept: one line a result.
+Seeds are of the drawing and of the training. One line a result is printed and appended to
+`benchmarks/results/known_truth.csv`; `--report` computes nothing and prints the newest of each.
 """
 
 import argparse
@@ -32,7 +34,13 @@ from histobridge.core.translate.quality.choosing import Chooser
 from histobridge.core.translate.quality.measure import measure
 from histobridge.core.translate.quality.panel import panel_of_fields
 from histobridge.core.translate.train import train_matched
+from tables import append, newest, read_table, stamp
 
+TABLE = Path(__file__).parent / "results" / "known_truth.csv"
+COLUMNS = [
+    *("date", "commit", "machine", "method", "seed"),
+    *("error", "psnr_db", "rings", "insides", "step", "of", "seconds"),
+]
 SIDE = 128
 FIELDS, TESTED = 30, 8
 SOURCE_GREYS, TARGET_GREYS = (0.0, 0.5, -0.8), (-0.6, -0.1, 0.7)
@@ -44,17 +52,45 @@ SWITCHES = {"norms": {"demodulated": True}, "segmenter_sees_fakes": {"segmenter_
 
 def main(words: Sequence[str] | None = None) -> None:
     arguments = parse(words)
-    print(f"{'method':32}{'seed':>5}{'error':>8}{'PSNR':>7}{'rings':>8}{'insides':>9}{'step':>6}{'seconds':>9}")
+    print(
+        f"{'method':32}{'seed':>5}{'error':>8}{'PSNR':>7}{'rings':>8}{'insides':>9}{'step':>6}{'of':>6}{'seconds':>9}"
+    )
+    if arguments.report:
+        for row in newest(read_table(arguments.table), "method", "seed", "of"):
+            print(line(row))
+        return
     for seed in arguments.seeds:
-        pair = Drawn(seed)
-        tell("instant", seed, pair, pair.instant.translate, "", 0.0)
-        again = iter(pair.again)
-        tell("target drawn again", seed, pair, lambda *_, again=again: next(again), "", 0.0)
-        for name, config in variants(arguments):
-            begun = time.perf_counter()
-            with tempfile.TemporaryDirectory() as folder:
-                translator, step = learned(pair, config.model_copy(update={"seed": seed, "device": "cpu"}), folder)
-            tell(name, seed, pair, translator.translate, str(step), time.perf_counter() - begun)
+        for row in results(seed, arguments):
+            append(arguments.table, COLUMNS, [stamp() | {"seed": seed} | row])
+            print(line({"seed": seed} | row), flush=True)
+
+
+def results(seed: int, arguments: argparse.Namespace) -> Iterator[dict]:
+    """Rows of one seed: what needs no training first."""
+    pair = Drawn(seed)
+    yield {"method": "instant"} | compared(pair, pair.instant.translate)
+    again = iter(pair.again)
+    yield {"method": "target drawn again"} | compared(pair, lambda *_: next(again))
+    for name, config in variants(arguments):
+        begun = time.perf_counter()
+        with tempfile.TemporaryDirectory() as folder:
+            translator, step = learned(pair, config.model_copy(update={"seed": seed, "device": "cpu"}), folder)
+        seconds = round(time.perf_counter() - begun)
+        yield (
+            {"method": name}
+            | compared(pair, translator.translate)
+            | {
+                "step": step,
+                "of": config.steps,
+                "seconds": seconds,
+            }
+        )
+
+
+def line(row: dict) -> str:
+    numbers = f"{float(row['error']):8.4f}{float(row['psnr_db']):7.2f}{float(row['rings']):8.3f}"
+    told = "".join(f"{row.get(name, ''):>{width}}" for name, width in (("step", 6), ("of", 6), ("seconds", 9)))
+    return f"{row['method']:32}{row['seed']:>5}{numbers}{float(row['insides']):9.3f}{told}"
 
 
 def parse(words: Sequence[str] | None) -> argparse.Namespace:
@@ -64,6 +100,8 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--bridge", nargs="*", type=int, default=[], help="numbers of bridge steps to try")
     parser.add_argument("--seeds", nargs="*", type=int, default=[0])
     parser.add_argument("--steps", type=int, help="instead of those of the preset")
+    parser.add_argument("--report", action="store_true", help="compute nothing, print what the table has")
+    parser.add_argument("--table", type=Path, default=TABLE)
     return parser.parse_args(words)
 
 
@@ -107,8 +145,8 @@ def learned(pair: Drawn, config: TrainTranslatorConfig, folder: str):
     return finish(train_matched(pair.fields, pair.instant, config, chooser=chooser)), chooser.step
 
 
-def tell(name: str, seed: int, pair: Drawn, translate: Callable, step: str, seconds: float) -> None:
-    """Print mean absolute difference from the truth, its PSNR, and the Dice of classes by nearest true grey."""
+def compared(pair: Drawn, translate: Callable) -> dict[str, float]:
+    """Mean absolute difference from the truth, its PSNR, and the Dice of classes by nearest true grey."""
     errors, squares, dice = [], [], []
     for image, labels in zip(pair.images, pair.tested, strict=True):
         made = translate(image, "source_to_target", look_of(image))
@@ -119,8 +157,8 @@ def tell(name: str, seed: int, pair: Drawn, translate: Callable, step: str, seco
         dice.append([overlap(nearest == value, labels == value) for value in (2, 1)])
     psnr = 10 * np.log10(4 / np.mean(squares))
     rings_dice, inside_dice = np.mean(dice, axis=0)
-    numbers = f"{np.mean(errors):8.4f}{psnr:7.2f}{rings_dice:8.3f}{inside_dice:9.3f}"
-    print(f"{name:32}{seed:5}{numbers}{step:>6}{seconds:9.0f}", flush=True)
+    found = {"error": np.mean(errors), "psnr_db": psnr, "rings": rings_dice, "insides": inside_dice}
+    return {name: round(float(value), 4) for name, value in found.items()}
 
 
 def overlap(found: np.ndarray, wanted: np.ndarray) -> float:

@@ -55,14 +55,9 @@ ARMS = (
     "tutorship-instant",
     "fused-instant",
     "auto-instant",
-    "adaptation-cyclegan",
-    "tutorship-cyclegan",
+    *(f"{route}-{method}" for method in PRESETS for route in ("adaptation", "tutorship")),
     "supervised",
 )
-FURTHER = tuple(
-    f"{route}-{method}" for method in PRESETS if method != "cyclegan" for route in ("adaptation", "tutorship")
-)
-"""Computed when named, and reported where there are results."""
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -85,7 +80,7 @@ def main(words: Sequence[str] | None = None) -> None:
 def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_pairs(parser)
-    parser.add_argument("--cells", nargs="*", default=list(ARMS), choices=(*ARMS, *FURTHER))
+    parser.add_argument("--cells", nargs="*", default=list(ARMS), choices=ARMS)
     parser.add_argument("--table", type=Path, default=TABLE)
     arguments = parser.parse_args(words)
     arguments.folders = chosen_folders(parser, arguments)
@@ -170,7 +165,7 @@ def report(table: Path, pair: str, preset: str, seeds: Sequence[str]) -> list[tu
     print(f"mean of {subjects(rows)}, then of seeds (lowest-highest seed)")
     print(f"{'arm':22}{'mean':>7}  {'seeds':>11}{headings(columns)} seconds  each subject")
     missing, scores = [], {}
-    for arm in (*ARMS, *(arm for arm in FURTHER if any(row["arm"] == arm for row in rows))):
+    for arm in ARMS:
         cells = {
             seed: cell for seed in seeds if (cell := [row for row in rows if (row["arm"], row["seed"]) == (arm, seed)])
         }

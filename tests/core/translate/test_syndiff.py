@@ -209,6 +209,12 @@ def test_the_noise_belongs_to_places_and_to_a_seed(pair, learned):
     assert not np.array_equal(here, learned.with_seed(9).generate(image, THERE))
 
 
+def test_there_and_back_draw_numbers_of_their_own(pair, learned):
+    (net, *_), image = learned.generators.values(), np.zeros((32, 32), np.float32)
+    same = SynDiff({THERE: net, BACK: net}, pair.instant, learned.card)
+    assert not np.allclose(same.generate(image, THERE), same.generate(image, BACK), atol=1e-3)
+
+
 def test_a_saved_translator_translates_as_before(pair, learned, tmp_path):
     learned.save(tmp_path)
     loaded = load_trained(tmp_path, "cpu")

@@ -110,12 +110,18 @@ class SynDiff(CycleGan):
         net = self.generators[direction]
         assert isinstance(net, NcsnPlusPlus)
         settings, device = net.settings, net.open.weight.device
+        # There and back draw numbers of their own, else what comes back would know what it was made with.
+        first = 0 if direction == "source_to_target" else settings.diffusion_steps
+
+        def drawn(numbers: NDArray[np.float32]) -> Tensor:
+            return torch.from_numpy(numbers.copy()).to(device)[None]
+
         x = sample(
             net,
             vp_schedule(settings.diffusion_steps, device),
             torch.from_numpy(np.ascontiguousarray(source, np.float32)).to(device)[None, None],
-            lambda step: torch.from_numpy(self.noise.window(step, origin, source.shape).copy()).to(device)[None, None],
-            lambda step: torch.from_numpy(self.noise.latent(step, settings.latent)).to(device)[None],
+            lambda step: drawn(self.noise.window(first + step, origin, source.shape))[None],
+            lambda step: drawn(self.noise.latent(first + step, settings.latent)),
         )
         tile: Image = x[0, 0].clamp(-1, 1).cpu().numpy()
         return tile

@@ -161,14 +161,22 @@ class Stepped(Identity):
 class OwnTiles(Stepped):
     """The same by tiles of its own, wherever a crop starts; so two grids of crops never differ."""
 
+    side = 32
+
     def __init__(self, wrong):
         super().__init__(wrong)
-        object.__setattr__(self, "alignment", 32)
+        object.__setattr__(self, "alignment", self.side)
 
     def translate(self, image, direction, look, origin=(0, 0)):
         y, x = (np.arange(size) + start for size, start in zip(image.shape, origin, strict=True))
-        steps = 0.5 * ((y[:, None] // 32 + x // 32) % 2)
+        steps = 0.5 * ((y[:, None] // self.side + x // self.side) % 2)
         return (image + steps).astype(np.float32) if direction == self.wrong else image
+
+
+class LargeTiles(OwnTiles):
+    """The same, of tiles that are larger than what is looked at."""
+
+    side = 384
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +186,7 @@ def unjudged(panel):
     return panel_of_fields(*fields, panel.instant)
 
 
-@pytest.mark.parametrize("translator", [Stepped, OwnTiles])
+@pytest.mark.parametrize("translator", [Stepped, OwnTiles, LargeTiles])
 @pytest.mark.parametrize("wrong", ["source_to_target", "target_to_source"])
 def test_a_constant_added_to_each_tile_is_caught_in_either_direction(unjudged, wrong, translator):
     quality = examine(translator(wrong), unjudged)[0]

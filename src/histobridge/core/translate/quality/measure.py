@@ -90,12 +90,17 @@ def _quality(ways: Sequence["_Way"], panel: Panel) -> tuple[Quality, list[NDArra
 
 
 def _in_tiles(translator: Translator, direction: Direction, shown: Shown) -> InTiles:
-    """Look at one crop in tiles of a third of its side, or in larger ones of the translator's own, which cost less."""
-    side = min(shown.image.shape)
-    tile = max(SMALLEST_TILE, side // 3)
-    if tile < translator.alignment < side:
-        tile = translator.alignment
-    return in_tiles(translator, shown.image, direction, shown.look, tile)
+    """Look at one crop in tiles of a third of its side, or in tiles of the translator's own.
+
+    Where the crop is too small to show a border of these, it is continued by its reflection.
+    """
+    image = shown.image
+    tile = max(SMALLEST_TILE, min(image.shape) // 3)
+    own = translator.alignment
+    if own >= SMALLEST_TILE:
+        image = np.pad(image, [(0, max(0, own + tile - size)) for size in image.shape], mode="reflect")
+        tile = max(tile, own)
+    return in_tiles(translator, image, direction, shown.look, tile)
 
 
 class _Way:
