@@ -125,6 +125,8 @@ def test_what_a_translator_costs_follows_all_settings_and_the_last_training(make
     assert "on two CPU cores" in at_once
     assert page.cost.text() != at_once
     ended("train-translator", TrainTranslatorConfig(steps=100, batch_size=2), started=1000.0, updated=1300.0)
+    # Resumed near its end: what is known is how long the rest took.
+    ended("train-translator", TrainTranslatorConfig(steps=100, batch_size=2), started=1000.0, updated=1010.0, attempt=2)
     page.form.set(parts=1, steps=200)
     window.session.poll()
     assert page.cost.text().startswith("≈ 20 min, ")

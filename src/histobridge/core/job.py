@@ -64,6 +64,11 @@ def scaled(job: Job[T], begin: float, end: float) -> Job[T]:
     return (yield from _relabelled(job, relabel))
 
 
+def standing(job: Job[T], progress: Progress) -> Job[T]:
+    """Tell the same `progress` all along, so that `job` can be closed meanwhile."""
+    return (yield from _relabelled(job, lambda *_: progress))
+
+
 def _relabelled(job: Job[T], relabel: Callable[[Progress, float], Progress]) -> Job[T]:
     """Run a job; what it yields is told otherwise, knowing the share of the job that is done."""
     with closing(job):

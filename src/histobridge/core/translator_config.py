@@ -41,8 +41,11 @@ class TrainTranslatorConfig(Config):
     """Residual blocks of each generator."""
 
     published: bool = False
-    """Networks as published, and crops flipped but not turned; off: ours, which are smaller and upsample without a
-    checkerboard."""
+    """Networks as published; off: ours, which are smaller and upsample without a checkerboard."""
+
+    orientations: Literal[1, 2, 4, 8] = 8
+    """In which crops are shown: 1 as they are, 2 mirrored left to right too, 4 flipped along both axes, 8 turned by
+    quarters too."""
 
     learning_rate: PositiveFloat = 5e-4
     """Adam learning rate; decays linearly to zero at the end."""

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from brief_training import SMALL_DIFFUSION
 
 from histobridge.core.config import MatchConfig, TrainTranslatorConfig, TranslateImageConfig
 from histobridge.core.errors import InputError, ProjectError
@@ -22,6 +23,7 @@ from histobridge.core.translate.learner import build_learner
 from histobridge.core.translate.quality.report import Quality, write_quality
 
 CONFIG = TrainTranslatorConfig(method="cyclegan", channels=2, blocks=1, device="cpu")
+SLOW = CONFIG.model_copy(update={"method": "syndiff", "crop_px": 32, "syndiff": SMALL_DIFFUSION})
 WHOLE = (slice(0, 128), slice(0, 128))
 CORNER = (slice(64, 128), slice(64, 128))
 """Native pixels; at the working scale the image has 102 of them a side, in 16 blocks."""
@@ -133,6 +135,19 @@ def test_of_a_large_image_only_the_tile_is_asked_for(project, matching, translat
     assert translated_tile(project, "target0", WHOLE, translator.id).made_by == INSTANT
 
 
+def test_a_slow_translator_can_be_stopped_within_a_block(project, matching, monkeypatch):
+    run = project.create_run("train-translator", SLOW)
+    instant = Instant(matching.invert, matching.source_look, matching.target_look)
+    build_learner(SLOW, torch.device("cpu")).translator(instant).save(run.path)
+    run.write_state(RunState(status="finished"))
+    monkeypatch.setattr("histobridge.core.translate.base.SLOW_BLOCK_PX", 16)
+    said = []
+    job = project.create_run("translate-image", TranslateImageConfig(device="cpu", image="target0", translator=run.id))
+    perform(job, watch=said.append)
+    assert [progress.step for progress in said].count(0) == 1 + 3
+    assert said[-1].step == said[-1].total == 16
+
+
 def test_a_stopped_job_has_made_what_came_first_and_goes_on(project, matching, translator, monkeypatch):
     near = TranslateImageConfig(image="target0", window=(96, 96, 128, 128), device="cpu")
     run = project.create_run("translate-image", near)
@@ -145,7 +160,7 @@ def test_a_stopped_job_has_made_what_came_first_and_goes_on(project, matching, t
     np.testing.assert_allclose(
         whole.pixels, truth(project, matching, translator, "target0", "target_to_source"), atol=1 / 127
     )
-    monkeypatch.delattr("histobridge.core.translate.keep.translate_window")  # what is made is not made again
+    monkeypatch.delattr("histobridge.core.translate.keep.translate_blocks")  # what is made is not made again
     assert translate(project, image="target0")["blocks"] == 16
     np.testing.assert_array_equal(translated_tile(project, "target0", WHOLE, translator.id).pixels, whole.pixels)
 

@@ -78,6 +78,25 @@ def test_a_resumed_training_goes_on_as_it_was_changed_and_equals_the_uninterrupt
     assert np.array_equal(result_of(resumed, pair), result_of(uninterrupted, pair))
 
 
+def test_memory_that_is_short_after_the_last_step_costs_no_step(pair, monkeypatch):
+    """Norms are fixed by many crops at once."""
+    undisturbed = finish(train_pair(pair.source, pair.target, pair.instant, BRIEF))
+    make, failed = Adversaries.translator, []
+
+    def short_at_first(self, instant, calibration=None):
+        if calibration is not None and not failed:
+            failed.append(self.steps_done)
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return make(self, instant, calibration)
+
+    monkeypatch.setattr(Adversaries, "translator", short_at_first)
+    said = []
+    translator = finish(train_pair(pair.source, pair.target, pair.instant, BRIEF), watch=said.append)
+    assert failed == [BRIEF.steps]
+    assert [progress.step for progress in said] == [1, 2, 3, 4, 4]
+    assert np.array_equal(result_of(translator, pair), result_of(undisturbed, pair))
+
+
 def test_a_training_killed_again_gives_up_more_than_it_has_by_then(pair, short_of_memory, tmp_path):
     """A checkpoint that computes in four parts already is not taken back to two."""
     short_of_memory(32 * 32)

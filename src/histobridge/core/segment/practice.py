@@ -7,7 +7,7 @@ from torch import nn
 
 from histobridge.core.config import FineTuneConfig, SegmenterTraining
 from histobridge.core.holdout import ReviewedTile
-from histobridge.core.job import Job, finish
+from histobridge.core.job import Job, scaled
 from histobridge.core.project import Project
 from histobridge.core.pseudo import model_folder
 from histobridge.core.runs import Run
@@ -92,7 +92,7 @@ class Practice:
         """
         config = self.config if run else self.config.model_copy(update={"steps": max(1, self.config.steps // 2)})
         start = weights_of(self.start.segmenter.net)
-        sampler = self._sampler(lessons)
+        sampler = yield from self._sampler(lessons)
         pool = None
         if config.terms:
             pool = unreviewed_pool(self.start, self.reviewed, config, AUGMENTATION, self.proposals)
@@ -111,18 +111,18 @@ class Practice:
         card = card.model_copy(update={"run": run_id, "trained_on": trained_on})
         return TargetModel(self.project, Segmenter(net, card), self.start.view)
 
-    def _sampler(self, lessons: Sequence[Lesson]) -> Sampler:
+    def _sampler(self, lessons: Sequence[Lesson]) -> Job[Sampler]:
         config = self.config
         ours = CropSampler([lesson.field for lesson in lessons], config.crop_px, AUGMENTATION, config.seed)
         share = replay_share(len(lessons), config.source_replay)
         if share == 0 or not any(is_labelled(self.project, record) for record in self.project.images("source")):
             return ours
         if self._replayed is None:
-            self._replayed = self._replay()
+            self._replayed = yield from self._replay()
         fields, look = self._replayed
         return MixedSampler(ours, CropSampler(fields, config.crop_px, AUGMENTATION, config.seed + 1, look), share)
 
-    def _replay(self) -> tuple[list[Field], Look | None]:
+    def _replay(self) -> Job[tuple[list[Field], Look | None]]:
         """Source images in the look that the model was trained on, and how its crops are varied."""
         model, project = self.start, self.project
         card, matching = model.segmenter.card, model.matching
@@ -131,7 +131,9 @@ class Practice:
             fields = [working_field(project, name, matching.source_working_um, card.values) for name in labelled]
             look = None
         else:
-            fields = finish(tutor_fields(project, matching, model.view.tutor or "instant", card.values))
+            job = tutor_fields(project, matching, model.view.tutor or "instant", card.values)
+            # The steps are what is counted: these are over before the first.
+            fields = yield from scaled(job, 0, 0)
             look = TargetLooks(project, matching)
         # As in the first training: the sheaths of the source must not become the rule again.
         variation = SegmenterTraining().sheath_variation

@@ -45,8 +45,8 @@ class ImageCrops:
         Of labelled images, draw crops around a pixel of each class equally often, however rare it is.
     device : torch.device, optional
         Where a copy of the images is kept and crops come from; none: not copied, crops come on the CPU.
-    turned : bool
-        Turn crops by quarters, beside flipping them; off: flip them alone, along either axis, as published.
+    orientations : {1, 2, 4, 8}
+        In which crops come: as they are, mirrored left to right too, flipped along both axes, turned by quarters too.
 
     Raises
     ------
@@ -61,7 +61,7 @@ class ImageCrops:
         seed: int,
         balanced: bool = False,
         device: torch.device | None = None,
-        turned: bool = True,
+        orientations: int = 8,
     ):
         if not fields:
             raise InputError("no images to learn a translation from; add images of both domains")
@@ -69,7 +69,7 @@ class ImageCrops:
         for index, image in enumerate(images):
             if not np.isfinite(image).all():
                 raise InputError(f"image {index + 1} of {len(fields)} has values that are not finite; check its file")
-        self.crop_px, self._quarters = crop_px, 1 if turned else 2
+        self.crop_px, self._orientations = crop_px, orientations
         self._images = [_at_least(image, crop_px) for image in images]
         self._classes = [_at_least(field.classes, crop_px) if isinstance(field, Labelled) else None for field in fields]
         self._kept = [_on(image, device) for image in self._images]
@@ -92,9 +92,8 @@ class ImageCrops:
                 break
         crop, known = self._kept[number][part], self._known[number]
         classes = torch.full_like(crop, IGNORE, dtype=torch.uint8) if known is None else known[part]
-        turns = self._quarters * int(self._random.integers(4 // self._quarters))
-        mirrored = self._random.random() < 0.5
-        image, labels = (_turned(pixels, turns, mirrored) for pixels in (crop, classes))
+        turns, mirrored = int(self._random.integers(4)), self._random.random() < 0.5
+        image, labels = (_turned(pixels, turns, mirrored, self._orientations) for pixels in (crop, classes))
         return image[None, None], labels[None]
 
     def batch(self, count: int, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -132,9 +131,10 @@ def crops_of(
     device: torch.device | None = None,
 ) -> dict[Domain, ImageCrops]:
     """Crops of each domain as a training wants them; `device` is where images are kept, see `ImageCrops`."""
-    turned = not config.published
     return {
-        domain: ImageCrops(of_domain, config.crop_px, 2 * seed + place, config.class_balanced, device, turned)
+        domain: ImageCrops(
+            of_domain, config.crop_px, 2 * seed + place, config.class_balanced, device, config.orientations
+        )
         for place, (domain, of_domain) in enumerate(fields.items())
     }
 
@@ -176,6 +176,10 @@ def _on(array: NDArray[Any], device: torch.device | None) -> Tensor:
     return torch.from_numpy(np.require(array, requirements=("C", "W"))).to(device or "cpu")
 
 
-def _turned(pixels: Tensor, turns: int, mirrored: bool) -> Tensor:
+def _turned(pixels: Tensor, turns: int, mirrored: bool, orientations: int) -> Tensor:
+    """Bring pixels (Y, X) to one of so many orientations; mirrored and turned by half is mirrored left to right."""
+    if orientations == 1:
+        return pixels
+    turns = {2: 2 * mirrored, 4: turns // 2 * 2}.get(orientations, turns)
     turned = torch.rot90(pixels, turns)
     return turned.flip(0) if mirrored else turned

@@ -5,13 +5,13 @@ from typing import Any
 from histobridge.core.config import Direction, TranslateImageConfig
 from histobridge.core.device import quick_device
 from histobridge.core.errors import InputError
-from histobridge.core.job import Job, Progress
+from histobridge.core.job import Job, Progress, standing
 from histobridge.core.manifest import ImageRecord
 from histobridge.core.matching import load_matching, working_image
 from histobridge.core.project import Project
 from histobridge.core.runs import Run
 from histobridge.core.tiles import Window
-from histobridge.core.translate.base import check_direction, translate_window
+from histobridge.core.translate.base import check_direction, translate_blocks
 from histobridge.core.translate.learn import load_translator
 from histobridge.core.translations import (
     TranslationCard,
@@ -71,7 +71,8 @@ def translate_image(project: Project, run: Run, config: TranslateImageConfig) ->
     for done, block in enumerate(order, start=1):
         made = read_translation(project, card, block)
         if not made.all():
-            made = to_bytes(translate_window(translator, image.read, image.shape, block, direction, image.look))
+            job = translate_blocks(translator, image.read, image.shape, block, direction, image.look)
+            made = to_bytes((yield from standing(job, Progress(done - 1, len(order), message))))
         pixels[block] = made
         yield Progress(done, len(order), message)
     return {"image": record.id, **settled, "blocks": len(order)}

@@ -82,7 +82,7 @@ def step_down(
         return None
     if config.parts < config.batch_size:
         parts = min(2 * config.parts, config.batch_size)
-        result = "about the same result" if config.method in WHOLE_BATCH else "the same result"
+        result = "about the same result" if config.method in WHOLE_BATCH or config.augment else "the same result"
         return config.model_copy(update={"parts": parts}), (
             f"Memory ran out: each batch of {config.batch_size} crops is now computed in {parts} parts, "
             f"a little slower, with {result}."

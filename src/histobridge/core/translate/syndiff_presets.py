@@ -39,6 +39,7 @@ PUBLISHED = TrainTranslatorConfig(
     channels=64,
     blocks=6,
     published=True,
+    orientations=1,
     identity_weight=0.0,
     checkpoint_every=1000,
     syndiff=UPSTREAM,
@@ -46,7 +47,7 @@ PUBLISHED = TrainTranslatorConfig(
 
 SYNDIFF: dict[str, TrainTranslatorConfig] = {
     "faithful": PUBLISHED.model_copy(
-        update={"crop_px": 512, "syndiff": UPSTREAM.model_copy(update={"attention_levels": (5,)})}
+        update={"crop_px": 512, "orientations": 4, "syndiff": UPSTREAM.model_copy(update={"attention_levels": (5,)})}
     ),
     "faithful-256": PUBLISHED,
     "fast": TrainTranslatorConfig(

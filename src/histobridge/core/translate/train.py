@@ -59,7 +59,7 @@ def train_matched(
         try:
             training.start()
             if training.done or not crew.told():
-                break
+                return training.result()
             progress = training.advance()
         except (RuntimeError, MemoryError) as error:
             progress = training.step_down(error)
@@ -70,7 +70,6 @@ def train_matched(
             if not training.done:
                 crew.told(False)
             raise
-    return chooser.best if chooser is not None and chooser.best is not None else training.finished()
 
 
 class _Training:
@@ -207,6 +206,11 @@ class _Training:
         source, labels = self.crops["source"].batch(self.config.batch_size, self.device)
         target, _ = self.crops["target"].batch(self.config.batch_size, self.device)
         return self.learner.step(source, target, labels if self.values else None)
+
+    def result(self) -> TrainedTranslator:
+        """Return the best checkpoint, or the last where nobody chose."""
+        best = None if self.chooser is None else self.chooser.best
+        return self.finished() if best is None else best
 
     def finished(self) -> TrainedTranslator:
         """Fix the norms of the averaged networks at what crops of both domains show there."""
