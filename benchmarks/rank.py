@@ -5,10 +5,11 @@
     python benchmarks/rank.py --report
 
 Every checkpoint of every method that was looked at in its training, and the instant map, is measured and used: by
-default for adaptation, which trains nothing more. A cell is (pair, route, seed, method, step); it is computed once and
-kept in the work folder of `quality.py`, whose trainings and proposals it shares. `--report` prints from the stored
-cells, for each measure, Spearman's rank correlation with the true Dice, for one route at a time: over all methods and
-checkpoints of a pair and seed, and over the checkpoints of one training; mean and range of these groups.
+default for adaptation, which trains nothing more. Measured is the direction that the route uses. A cell is (pair,
+route, seed, method, step); it is computed once and kept in the work folder of `quality.py`, whose trainings and
+proposals it shares. `--report` prints from the stored cells, for each measure, Spearman's rank correlation with the
+true Dice, for one route at a time: over all methods and checkpoints of a pair and seed, and over the checkpoints of one
+training; mean and range of these groups.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from histobridge.core.config import ProposeConfig
+from histobridge.core.config import Direction, ProposeConfig
 from histobridge.core.matching import load_matching
 from histobridge.core.runs import Run, RunState
 from histobridge.core.translate.presets import PRESETS
@@ -28,6 +29,8 @@ from tables import append, newest, read_table, score, stamp
 
 TABLE = Path(__file__).parent / "results" / "rank.csv"
 CELL = ("pair", "route", "seed", "method", "step")
+DIRECTIONS: dict[str, Direction] = {"tutorship": "source_to_target", "adaptation": "target_to_source"}
+"""What each route translates."""
 MEASURES = (
     *("score", "cycle ssim", "robust cycle ssim", "cycle psnr_db", "robust cycle psnr_db", "cycle l1"),
     *("robust cycle l1", "kid", "fid", "grey", "spectrum"),
@@ -40,7 +43,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_pairs(parser)
     parser.add_argument("--methods", nargs="*", default=list(PRESETS), choices=list(PRESETS))
-    parser.add_argument("--route", default="adaptation", choices=("adaptation", "tutorship"))
+    parser.add_argument("--route", default="adaptation", choices=list(DIRECTIONS))
     parser.add_argument("--chosen", action="store_true", help="of each training only the checkpoint that was chosen")
     parser.add_argument("--table", type=Path, default=TABLE)
     arguments = parser.parse_args(words)
@@ -114,7 +117,8 @@ class Ranking(Pair):
         )
         proposed, seconds = self.notes.run(self.project, key, "propose", config)
         rows = [{name: str(value) for name, value in row.items()} for row in self.score_proposals(proposed, seconds)]
-        measured = {name: round(value, 6) for name, value in measures_of(quality).items()}
+        measures = measures_of(quality, DIRECTIONS[self.arguments.route])
+        measured = {name: round(value, 6) for name, value in measures.items()}
         return {"dice": round(score(rows, self.name), 4)} | measured
 
     @cached_property

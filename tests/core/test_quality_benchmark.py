@@ -225,7 +225,7 @@ def test_the_report_computes_nothing_and_shows_all_pairs_with_what_is_missing(be
     assert lines["supervised"][1:5] == ["0.488", "0.225-0.750", "0.650", "0.325"]
     assert lines["supervised"][5:7] == ["-", "-"], "rows of that time have neither F1 nor g-ratio"
     assert lines["supervised"][-3:] == ["missing:", "seed", "2"]
-    assert "93 of 96 cells (pair, arm, seed) are missing" in said
+    assert "189 of 192 cells (pair, arm, seed) are missing" in said
 
 
 def test_what_to_compute_has_to_be_said(benchmark, capsys):

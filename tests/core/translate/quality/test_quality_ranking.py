@@ -36,12 +36,10 @@ def test_measures_that_few_translators_have_say_nothing():
 
 
 def quality(**values):
-    looks = Looks(kid=0.1, fid=2.0, grey=0.05, spectrum=0.3)
-    cycles = (Cycle(ssim=ssim, psnr_db=20.0, l1=0.1) for ssim in (0.9, 0.7))
-    ways = {
-        name: WayQuality(cycle=cycle, robust=cycle, looks=looks, instant=looks)
-        for name, cycle in zip(("source_to_target", "target_to_source"), cycles, strict=True)
-    }
+    ways = {}
+    for name, kid, ssim, agreement in (("source_to_target", 0.1, 0.9, None), ("target_to_source", 0.4, 0.7, 0.8)):
+        looks, cycle = Looks(kid=kid, fid=2.0, grey=0.05, spectrum=0.3), Cycle(ssim=ssim, psnr_db=20.0, l1=0.1)
+        ways[name] = WayQuality(cycle=cycle, robust=cycle, looks=looks, instant=looks, agreement=agreement)
     return Quality(ways=ways, score=0.6, **values)
 
 
@@ -56,12 +54,19 @@ def test_measures_are_turned_so_that_more_is_better():
         boundary_high_px=3.0,
         boundary_before_px=0.5,
     )
-    found = measures_of(quality(structure=kept))
-    assert found["cycle ssim"] == pytest.approx(0.8)
-    assert (found["kid"], found["cycle l1"], found["borders"]) == (-0.1, pytest.approx(-0.1), -1.5)
+    found = measures_of(quality(structure=kept), "source_to_target")
+    assert (found["kid"], found["cycle l1"], found["borders"]) == (-0.1, -0.1, -1.5)
     assert found["dice kept"] == pytest.approx(0.75)
     assert found["count kept"] == found["size kept"] == pytest.approx(-0.6931, abs=1e-4)
-    assert "dice kept" not in measures_of(quality())
+    assert "dice kept" not in measures_of(quality(), "source_to_target")
+
+
+def test_measured_is_the_direction_that_is_used():
+    there, back = (measures_of(quality(), direction) for direction in ("source_to_target", "target_to_source"))
+    assert (there["cycle ssim"], back["robust cycle ssim"]) == (0.9, 0.7)
+    assert (there["kid"], back["kid"]) == (-0.1, -0.4)
+    assert (there.get("agreement"), back["agreement"]) == (None, 0.8)
+    assert there["score"] == back["score"]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from histobridge.core.base_config import Direction
 from histobridge.core.translate.quality.report import Quality
 
 FEWEST = 4
@@ -33,30 +34,29 @@ class RankCorrelation:
     count: int
 
 
-def measures_of(quality: Quality) -> dict[str, float]:
+def measures_of(quality: Quality, direction: Direction) -> dict[str, float]:
     """Everything measured of a translator without labels of the target, as numbers of which more is better.
 
     Parameters
     ----------
     quality : Quality
+    direction : {"source_to_target", "target_to_source"}
+        The one that is used: by tutorship from the source, by adaptation from the target.
 
     Returns
     -------
     dict of float
-        By name; means over the directions. Distances count negative, and changes of number and size of objects as the
-        negative absolute logarithm. What was not measured is not there.
+        By name; cycles are those that begin in `direction`, what is kept is of labelled images, there and back.
+        Distances count negative, and changes of number and size of objects as the negative absolute logarithm. What was
+        not measured is not there.
     """
-    ways = list(quality.ways.values())
+    way, kept = quality.ways[direction], quality.structure
     found: dict[str, float | None] = {"score": quality.score}
-    for name in ("ssim", "psnr_db", "l1"):
-        sign = -1 if name == "l1" else 1
-        found[f"cycle {name}"] = _mean([sign * getattr(way.cycle, name) for way in ways if way.cycle])
-        found[f"robust cycle {name}"] = _mean([sign * getattr(way.robust, name) for way in ways if way.robust])
-    for name in ("kid", "fid", "grey", "spectrum"):
-        found[name] = _mean([-getattr(way.looks, name) for way in ways])
-    found["agreement"] = _mean([way.agreement for way in ways if way.agreement is not None])
-    found["upright"] = _mean([way.upright for way in ways if way.upright is not None])
-    kept = quality.structure
+    for name, cycle in (("cycle", way.cycle), ("robust cycle", way.robust)):
+        if cycle is not None:
+            found |= {f"{name} ssim": cycle.ssim, f"{name} psnr_db": cycle.psnr_db, f"{name} l1": -cycle.l1}
+    found |= {name: -getattr(way.looks, name) for name in ("kid", "fid", "grey", "spectrum")}
+    found |= {"agreement": way.agreement, "upright": way.upright}
     if kept is not None:
         found["dice kept"] = kept.dice_after / kept.dice_before if kept.dice_before > 0 else None
         found["count kept"] = _unchanged(kept.count)
@@ -64,10 +64,6 @@ def measures_of(quality: Quality) -> dict[str, float]:
         found["not invented"] = -kept.hallucinated
         found["borders"] = None if kept.boundary_px is None else -kept.boundary_px
     return {name: value for name, value in found.items() if value is not None}
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return float(np.mean(values)) if values else None
 
 
 def _unchanged(factor: float | None) -> float | None:
