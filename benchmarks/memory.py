@@ -3,10 +3,11 @@
     python benchmarks/memory.py --size 32768
 
 A synthetic target field is tiled to `--size` pixels a side and written as OME-Zarr. Then it is added, matched, given
-proposals by adaptation, exported, and given proposals by the model that adaptation left; each job in a process of its
-own, whose peak resident memory (VmHWM, Linux) is read at its end. More than 2000 MB makes the exit code 1. `--zoom` is
-working pixels per native pixel. Networks are hardly trained: what they answer does not change what they need. Every job
-appends a row to `benchmarks/results/memory.csv`.
+proposals by adaptation, exported, given proposals by the model that adaptation left, and translated whole by the
+translators that `--translators` names (preset `cpu`); each job in a process of its own, whose peak resident memory
+(VmHWM, Linux) is read at its end. More than 2000 MB makes the exit code 1. `--zoom` is working pixels per native pixel.
+Networks are hardly trained: what they answer does not change what they need. Every job appends a row to
+`benchmarks/results/memory.csv`.
 """
 
 import argparse
@@ -32,12 +33,14 @@ from histobridge.core.config import (
     ProposeConfig,
     SegmenterTraining,
     TrainSegmenterConfig,
+    TranslateImageConfig,
 )
 from histobridge.core.files import read_json
 from histobridge.core.images.pyramid import write_pyramid
 from histobridge.core.perform import perform
 from histobridge.core.runs import Run
 from histobridge.core.sample import make_sample_project
+from histobridge.core.translate.presets import PRESETS
 from large import Tiled, target_field
 
 TABLE = Path(__file__).parent / "results" / "memory.csv"
@@ -69,6 +72,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--zoom", type=float, default=0.25, help="working pixels per native pixel")
     parser.add_argument("--preset", default="tiny", choices=["tiny", "cpu", "gpu"])
     parser.add_argument("--work", type=Path, default=Path("memory-work"), help="images and project are made here")
+    parser.add_argument("--translators", nargs="*", default=["cyclegan", "bridgecut"], choices=list(PRESETS))
     parser.add_argument("--keep", action="store_true", help="leave them there")
     parser.add_argument("--table", type=Path, default=TABLE)
     parser.add_argument("--perform", type=Path, help=argparse.SUPPRESS)
@@ -100,6 +104,12 @@ def jobs(work: Path, arguments: argparse.Namespace):
     yield "propose adaptation", adaptation
     yield "export", run("export", ExportConfig(out=work.absolute() / "out", images=(large,)))
     yield "propose model", run("propose", ProposeConfig(route="model", segmenter=adaptation.id, images=(large,)))
+    for method in arguments.translators:
+        brief = PRESETS[method]["cpu"].model_copy(update={"steps": 2, "keep_best": False})
+        trained = run("train-translator", brief)
+        perform(trained)
+        wanted = TranslateImageConfig(image=large, translator=trained.id, whole=True)
+        yield f"translate {method}", run("translate-image", wanted)
 
 
 def large_field(path: Path, arguments: argparse.Namespace, pixel_um: float) -> None:
