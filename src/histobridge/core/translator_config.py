@@ -77,7 +77,7 @@ class TrainTranslatorConfig(Config):
 
     parts: PositiveInt = 1
     """Compute a batch in so many parts to need less memory, with the same result; with about the same for SynDiff and
-    BridgeCUT, which look at a batch as a whole too. More of them by itself when memory runs out."""
+    BridgeCUT, which look at a batch as a whole too, and with `augment`. More of them by itself when memory runs out."""
 
     recompute: bool = False
     """Compute networks twice to need far less memory, with the same result. On by itself when memory runs out."""

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 import torch
-from brief_training import BRIEF, CPU, SMALL_DIFFUSION, batch
+from brief_training import BRIEF, CPU, SMALL_BRIDGE, SMALL_DIFFUSION, batch
 
 from histobridge.core.translate.adversaries import Adversaries
+from histobridge.core.translate.learner import build_learner
 from histobridge.core.translate.losses import FakePool, average_weight, discriminator_loss, least_squares
 from histobridge.core.translate.syndiff_learning import SynDiffLearner
 
@@ -39,6 +40,25 @@ def test_a_recent_average_counts_later_values_as_a_power_of_their_number():
         mean = weight * mean + (1 - weight) * value
     assert mean == pytest.approx((1 * 2 + 2 * 4 + 3 * 6) / 6)
     assert average_weight(10_000, 0.999, recency=3.0) == 0.999
+
+
+@pytest.mark.parametrize("method", ["cyclegan", "cut", "syndiff", "bridgecut"])
+@pytest.mark.parametrize("published", [False, True])
+def test_late_weights_count_most_and_those_of_the_last_step_alone_where_published_so(method, published):
+    small = {"method": method, "published": published, "syndiff": SMALL_DIFFUSION, "bridge": SMALL_BRIDGE}
+    learner = build_learner(BRIEF.model_copy(update=small), CPU, (1,))
+    expected = weights_of(learner.average)
+    for step in range(1, 4):
+        learner.step(*batch(4, seed=step), torch.ones(4, 32, 32, dtype=torch.uint8))
+        past = average_weight(step, 0.999, recency=3.0)
+        expected = past * expected + (1 - past) * weights_of(learner.networks)
+    if published and method in ("cyclegan", "cut"):
+        expected = weights_of(learner.networks)
+    torch.testing.assert_close(weights_of(learner.average), expected)
+
+
+def weights_of(networks):
+    return torch.cat([weight.detach().flatten() for weight in networks.parameters()])
 
 
 def image(value: float) -> torch.Tensor:

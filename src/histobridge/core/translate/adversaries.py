@@ -10,6 +10,7 @@ from histobridge.core.config import Domain, TrainTranslatorConfig
 from histobridge.core.translate import crew
 from histobridge.core.translate.contest import DIRECTIONS, DOMAINS, Contest, Losses, Part
 from histobridge.core.translate.generators import discriminator_of, generator_of
+from histobridge.core.translate.guarded import LAST
 from histobridge.core.translate.losses import FakePool, least_squares
 
 
@@ -32,6 +33,8 @@ class Adversaries(Contest):
             ),
             {"generators": DIRECTIONS, "discriminators": DOMAINS},
         )
+        if config.published:
+            self.average_limit = LAST  # as its authors did
         self.pools: dict[Domain, FakePool] = {"source": FakePool(seed=config.seed)}
         self.pools["target"] = FakePool(seed=config.seed + 1)
 

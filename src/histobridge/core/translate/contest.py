@@ -34,9 +34,6 @@ WAYS: tuple[tuple[Direction, Domain, Domain], ...] = (
 DIRECTIONS: tuple[Direction, ...] = tuple(direction for direction, _, _ in WAYS)
 DOMAINS: tuple[Domain, ...] = ("source", "target")
 
-LAST_WEIGHTS = ("cyclegan", "cut", "fastcut")
-"""Methods that were published without means of weights."""
-
 COMPILED_FROM = 2000
 """Steps of a training from which on compiling its networks is worth the minutes."""
 
@@ -101,8 +98,6 @@ class Contest(GuardedTraining):
                 for side, nets in self.sides.items()
             },
         )
-        if config.published and config.method in LAST_WEIGHTS:
-            self.average_limit = 0.0
         self._modules_of_sides: dict[str, nn.Module] = {}
         if config.compiled == "on" or (config.compiled == "auto" and fused and config.steps >= COMPILED_FROM):
             for net in self.worth_compiling():

@@ -14,6 +14,7 @@ from histobridge.core.translate.generators import (
     taps_of,
     weights_of,
 )
+from histobridge.core.translate.guarded import LAST
 from histobridge.core.translate.losses import least_squares
 from histobridge.core.translate.networks import Residual
 from histobridge.core.translate.patch_nce import (
@@ -49,6 +50,8 @@ class Contrast(Contest):
             ),
             {"generators": (*DIRECTIONS, *PROJECTIONS), "discriminators": DOMAINS},
         )
+        if config.published:
+            self.average_limit = LAST  # as its authors did
         self.taps = taps_of(config)
 
     def worth_compiling(self) -> Iterable[nn.Module]:

@@ -14,6 +14,7 @@ from histobridge.core.translate import crew
 from histobridge.core.translate.losses import average_weight
 
 AVERAGE_LIMIT = 0.999
+LAST = 0.0
 RECENCY = 3.0
 """In trainings of hundreds of steps a plain mean is for a good part made of networks that had not learned yet."""
 MOST_SKIPPED = 20
@@ -37,7 +38,7 @@ class GuardedTraining:
     """
 
     average_limit = AVERAGE_LIMIT
-    """What the weight of the past in the means rises to; at 0 they are the last weights."""
+    """What the weight of the past in the means rises to; at 0 (`LAST`) they are the last weights."""
 
     recency = RECENCY
     """How much more than earlier weights later ones count in the means; see `average_weight`."""
