@@ -4,7 +4,7 @@ import zarr
 from proposing import cancel_when, contents
 
 from histobridge.core import proposals
-from histobridge.core.config import MatchConfig, ProposeConfig, TrainSegmenterConfig, TrainTranslatorConfig
+from histobridge.core.config import MatchConfig, ProposeConfig, TrainSegmenterConfig
 from histobridge.core.errors import ProjectError
 from histobridge.core.job import finish
 from histobridge.core.manifest import ClassSpec
@@ -12,7 +12,6 @@ from histobridge.core.matching import load_matching
 from histobridge.core.perform import CancelledError, perform
 from histobridge.core.proposals import has_proposal, proposal_folder, proposal_summary, read_proposal
 from histobridge.core.target_model import TargetModel
-from histobridge.core.translate.syndiff_settings import SynDiffSettings
 from histobridge.core.tutor import TargetLooks, tutor_fields
 
 VESSEL = ClassSpec(name="vessel", value=9, color="#123456", domains=("target",))
@@ -88,42 +87,6 @@ def test_an_image_larger_than_a_tile_is_predicted_without_seams(learned_elsewher
         read_proposal(project, run.id, "large", everything)[0],
         model.prediction("large", flips=True).labels(everything)[0],
     )
-
-
-@pytest.fixture
-def diffusion(loop):
-    """A SynDiff that has hardly learned, in use in the project."""
-    syndiff = SynDiffSettings(width=4, multipliers=(1,), latent=4, latent_width=8, judge_width=2, judge_halvings=1)
-    config = TrainTranslatorConfig(
-        method="syndiff", steps=2, crop_px=48, channels=2, blocks=1, syndiff=syndiff, device="cpu"
-    )
-    return loop.run("train-translator", config).id
-
-
-def messages(loop, config):
-    """The run, and each different message of its progress with the share that was done."""
-    run, said = loop.project.create_run("propose", config), {}
-    perform(run, watch=lambda progress: said.setdefault(progress.message, []).append(progress.step / progress.total))
-    return run, said
-
-
-def test_a_slow_translator_tells_how_far_it_is_within_an_image(loop, diffusion, monkeypatch):
-    image_id = loop.targets[0]
-    slow = ProposeConfig(route="adaptation", translator=diffusion, images=(image_id,), insist=True)
-    at_once = loop.run("propose", slow)
-    monkeypatch.setattr(proposals, "CHUNK", 64)
-    run, said = messages(loop, slow)
-    assert len(said[f"proposing labels for {image_id}"]) == 9
-    assert np.array_equal(loop.proposed(run, image_id), loop.proposed(at_once, image_id))
-
-
-def test_tutorship_tells_how_far_the_translation_is(loop, diffusion, monkeypatch):
-    monkeypatch.setattr("histobridge.core.translate.base.SLOW_BLOCK_PX", 96)
-    _, said = messages(loop, ProposeConfig(route="tutorship", translator=diffusion, training=loop.brief, insist=True))
-    shares = [share for message, found in said.items() if message.startswith("translating ") for share in found]
-    assert len(shares) >= 3 * 2 * 2
-    assert shares == sorted(shares)
-    assert shares[-1] <= min(share for message, found in said.items() if "tutoring" in message for share in found)
 
 
 def test_flips_are_averaged(loop):

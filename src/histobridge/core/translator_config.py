@@ -9,6 +9,7 @@ from histobridge.core.translate.bridge_settings import BridgeSettings
 from histobridge.core.translate.contrast_settings import ContrastSettings
 from histobridge.core.translate.syndiff_settings import STARTED_FROM, SynDiffSettings
 
+Orientation = Literal["upright", "mirrored", "flipped", "turned"]
 Method = Literal["cyclegan", "cut", "fastcut", "syndiff", "bridgecut"]
 
 
@@ -43,8 +44,8 @@ class TrainTranslatorConfig(Config):
     published: bool = False
     """Networks as published; off: ours, which are smaller and upsample without a checkerboard."""
 
-    orientations: Literal[1, 2, 4, 8] = 8
-    """In which crops are shown: 1 as they are, 2 mirrored left to right too, 4 flipped along both axes, 8 turned by
+    orientation: Orientation = "turned"
+    """How crops are shown: `upright` as they are, `mirrored` left to right too, `flipped` along both axes, `turned` by
     quarters too."""
 
     learning_rate: PositiveFloat = 5e-4

@@ -77,16 +77,6 @@ def test_several_processes_share_a_batch_evenly_whatever_its_parts(monkeypatch):
     assert torch.equal(torch.cat(found), source)
 
 
-def test_the_running_mean_is_that_of_all_networks_so_far():
-    learner = Adversaries(BRIEF, CPU)
-    seen = [[weight.detach().clone() for weight in learner.networks.parameters()]]
-    for step in range(3):
-        learner.step(*batch(4, seed=step))
-        seen.append([weight.detach().clone() for weight in learner.networks.parameters()])
-        for mean, *weights in zip(learner.average.parameters(), *seen, strict=True):
-            torch.testing.assert_close(mean, torch.stack(weights).mean(0))
-
-
 @pytest.mark.parametrize("hardware", [True, False])
 def test_half_precision_is_used_only_where_the_hardware_has_it(monkeypatch, hardware):
     """Emulated on a processor, a step takes six to ten times as long."""

@@ -7,7 +7,7 @@ from histobridge.core.translate.gan_presets import FAST, PUBLISHED
 LARGE = BridgeSettings(steps=3, segmenter_width=32, patches=256, projection_width=256)
 
 BRIDGECUT: dict[str, TrainTranslatorConfig] = {
-    "faithful": PUBLISHED.model_copy(update={"method": "bridgecut", "bridge": LARGE, "orientations": 8}),
+    "faithful": PUBLISHED.model_copy(update={"method": "bridgecut", "bridge": LARGE, "orientation": "turned"}),
     "fast": FAST.model_copy(
         update={"method": "bridgecut", "bridge": LARGE.model_copy(update={"steps": 2, "segmenter_width": 16})}
     ),

@@ -11,6 +11,7 @@ from torch import Tensor
 from histobridge.core.config import Domain, TrainTranslatorConfig
 from histobridge.core.errors import InputError
 from histobridge.core.manifest import IGNORE
+from histobridge.core.translator_config import Orientation
 
 CONSTANT = 2 / 255
 DRAWS = 50
@@ -45,8 +46,8 @@ class ImageCrops:
         Of labelled images, draw crops around a pixel of each class equally often, however rare it is.
     device : torch.device, optional
         Where a copy of the images is kept and crops come from; none: not copied, crops come on the CPU.
-    orientations : {1, 2, 4, 8}
-        In which crops come: as they are, mirrored left to right too, flipped along both axes, turned by quarters too.
+    orientation : {"upright", "mirrored", "flipped", "turned"}
+        How crops come: as they are, mirrored left to right too, flipped along both axes, turned by quarters too.
 
     Raises
     ------
@@ -61,7 +62,7 @@ class ImageCrops:
         seed: int,
         balanced: bool = False,
         device: torch.device | None = None,
-        orientations: int = 8,
+        orientation: Orientation = "turned",
     ):
         if not fields:
             raise InputError("no images to learn a translation from; add images of both domains")
@@ -69,7 +70,7 @@ class ImageCrops:
         for index, image in enumerate(images):
             if not np.isfinite(image).all():
                 raise InputError(f"image {index + 1} of {len(fields)} has values that are not finite; check its file")
-        self.crop_px, self._orientations = crop_px, orientations
+        self.crop_px, self._orientation = crop_px, orientation
         self._images = [_at_least(image, crop_px) for image in images]
         self._classes = [_at_least(field.classes, crop_px) if isinstance(field, Labelled) else None for field in fields]
         self._kept = [_on(image, device) for image in self._images]
@@ -93,7 +94,7 @@ class ImageCrops:
         crop, known = self._kept[number][part], self._known[number]
         classes = torch.full_like(crop, IGNORE, dtype=torch.uint8) if known is None else known[part]
         turns, mirrored = int(self._random.integers(4)), self._random.random() < 0.5
-        image, labels = (_turned(pixels, turns, mirrored, self._orientations) for pixels in (crop, classes))
+        image, labels = (_turned(pixels, turns, mirrored, self._orientation) for pixels in (crop, classes))
         return image[None, None], labels[None]
 
     def batch(self, count: int, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -133,7 +134,7 @@ def crops_of(
     """Crops of each domain as a training wants them; `device` is where images are kept, see `ImageCrops`."""
     return {
         domain: ImageCrops(
-            of_domain, config.crop_px, 2 * seed + place, config.class_balanced, device, config.orientations
+            of_domain, config.crop_px, 2 * seed + place, config.class_balanced, device, config.orientation
         )
         for place, (domain, of_domain) in enumerate(fields.items())
     }
@@ -176,10 +177,10 @@ def _on(array: NDArray[Any], device: torch.device | None) -> Tensor:
     return torch.from_numpy(np.require(array, requirements=("C", "W"))).to(device or "cpu")
 
 
-def _turned(pixels: Tensor, turns: int, mirrored: bool, orientations: int) -> Tensor:
-    """Bring pixels (Y, X) to one of so many orientations; mirrored and turned by half is mirrored left to right."""
-    if orientations == 1:
+def _turned(pixels: Tensor, turns: int, mirrored: bool, orientation: Orientation) -> Tensor:
+    """Turn and mirror pixels (Y, X) as far as they may be; upside down and turned by half is left to right."""
+    if orientation == "upright":
         return pixels
-    turns = {2: 2 * mirrored, 4: turns // 2 * 2}.get(orientations, turns)
+    turns = {"mirrored": 2 * mirrored, "flipped": turns // 2 * 2}.get(orientation, turns)
     turned = torch.rot90(pixels, turns)
     return turned.flip(0) if mirrored else turned

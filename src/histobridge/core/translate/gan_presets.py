@@ -13,7 +13,7 @@ PUBLISHED = TrainTranslatorConfig(
     channels=64,
     blocks=9,
     published=True,
-    orientations=2,
+    orientation="mirrored",
     learning_rate=2e-4,
     checkpoint_every=2000,
 )

@@ -39,16 +39,22 @@ PUBLISHED = TrainTranslatorConfig(
     channels=64,
     blocks=6,
     published=True,
-    orientations=1,
+    orientation="upright",
     identity_weight=0.0,
     checkpoint_every=1000,
     syndiff=UPSTREAM,
 )
 
+HISTOLOGY = PUBLISHED.model_copy(
+    update={
+        "crop_px": 512,
+        "orientation": "flipped",
+        "syndiff": UPSTREAM.model_copy(update={"attention_levels": (5,)}),
+    }
+)
+
 SYNDIFF: dict[str, TrainTranslatorConfig] = {
-    "faithful": PUBLISHED.model_copy(
-        update={"crop_px": 512, "orientations": 4, "syndiff": UPSTREAM.model_copy(update={"attention_levels": (5,)})}
-    ),
+    "faithful": HISTOLOGY,
     "faithful-256": PUBLISHED,
     "fast": TrainTranslatorConfig(
         method="syndiff",
