@@ -32,6 +32,7 @@ from tables import (
     ADDED,
     append,
     distinct,
+    drawings,
     headings,
     measures,
     newest,
@@ -159,44 +160,45 @@ def report(table: Path, pair: str, preset: str, seeds: Sequence[str]) -> list[tu
 
     Returns the missing cells (pair, arm, seed).
     """
-    rows = newest(read_table(table, pair=pair, preset=preset), "arm", "seed", "image")
+    rows = newest(read_table(table, pair=pair, preset=preset), "machine", "arm", "seed", "image")
     columns = list(measures(pair))
     print(f"\n{pair}, preset {preset}, newest row of each cell;")
-    print(f"mean of {subjects(rows)}, then of seeds (lowest-highest seed)")
+    print(f"mean of {subjects(rows)}, then of seeds and machines (lowest-highest of them)")
     print(f"{'arm':22}{'mean':>7}  {'seeds':>11}{headings(columns)} seconds  each subject")
     missing, scores = [], {}
     for arm in ARMS:
-        cells = {
-            seed: cell for seed in seeds if (cell := [row for row in rows if (row["arm"], row["seed"]) == (arm, seed)])
-        }
-        lacking = [seed for seed in seeds if seed not in cells]
+        cells = drawings([row for row in rows if row["arm"] == arm and row["seed"] in seeds])
+        lacking = [seed for seed in seeds if seed not in {drawn[0] for drawn in cells}]
         missing += [(pair, arm, seed) for seed in lacking]
-        scores[arm] = {seed: score(cell, pair) for seed, cell in cells.items()}
+        scores[arm] = {drawn: score(cell, pair) for drawn, cell in cells.items()}
         told = f"  missing: seed {', '.join(lacking)}" if lacking else ""
         print(f"{arm:22}{line(cells, pair, columns) if cells else 'missing':>7}{told if cells else ''}")
-    for told in regrets(scores, seeds):
+    for told in regrets(scores):
         print(told)
     return missing
 
 
-def regrets(scores: dict[str, dict[str, float]], seeds: Sequence[str]) -> list[str]:
-    """What each route with the instant translator costs against the best one of the same seed, and the chosen one."""
+def regrets(scores: dict[str, dict[tuple[str, str], float]]) -> list[str]:
+    """What each route with the instant translator costs against the best one of the same drawing, and the chosen one.
+
+    Scores are by arm, then by seed and machine.
+    """
     arms = [f"{route}-instant" for route in (*ROUTES, "auto")]
-    complete = [seed for seed in seeds if all(seed in scores[arm] for arm in arms)]
+    complete = [drawn for drawn in scores[arms[0]] if all(drawn in scores[arm] for arm in arms)]
     if not complete:
         return []
-    best = {seed: max(scores[arm][seed] for arm in arms[:-1]) for seed in complete}
-    lost = {arm: [best[seed] - scores[arm][seed] for seed in complete] for arm in arms}
-    worst = sum(scores[arms[-1]][seed] <= min(scores[arm][seed] for arm in arms[:-1]) for seed in complete)
+    best = {drawn: max(scores[arm][drawn] for arm in arms[:-1]) for drawn in complete}
+    lost = {arm: [best[drawn] - scores[arm][drawn] for drawn in complete] for arm in arms}
+    worst = sum(scores[arms[-1]][drawn] <= min(scores[arm][drawn] for arm in arms[:-1]) for drawn in complete)
     told = (f"{arm} {' '.join(f'{loss:.3f}' for loss in losses)}" for arm, losses in lost.items())
     return [
-        f"regret by seed ({' '.join(complete)}): {'; '.join(told)}",
+        f"regret by seed ({' '.join(seed for seed, _ in complete)}): {'; '.join(told)}",
         f"the chosen route: mean regret {np.mean(lost[arms[-1]]):.3f}, worst of the routes for {worst} seeds",
     ]
 
 
-def line(cells: dict[str, list[dict]], pair: str, columns: Sequence[str]) -> str:
-    """Means of one arm, whose cells are rows of images by seed."""
+def line(cells: dict[tuple[str, str], list[dict]], pair: str, columns: Sequence[str]) -> str:
+    """Means of one arm, whose cells are rows of images by seed and machine."""
     rows = [row for cell in cells.values() for row in cell]
     scores = [score(cell, pair) for cell in cells.values()]
     measured = np.mean([over_subjects(cell, columns) for cell in cells.values()], axis=0)

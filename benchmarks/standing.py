@@ -8,7 +8,7 @@ from folders import PAIRS
 from histobridge.core.config import ProposeConfig
 from histobridge.core.translate.presets import PRESETS
 from histobridge.core.translate.quality.ranking import beats_the_default
-from tables import distinct, newest, read_table, score
+from tables import drawings, newest, read_table, score
 
 ROUTES = ("adaptation", "tutorship")
 DEFAULT = ProposeConfig().translator
@@ -30,14 +30,14 @@ def standing(table: Path, preset: str) -> list[str]:
 
 
 def gains_of(table: Path, preset: str, method: str) -> dict[str, list[float]]:
-    """By pair, for each seed with all four arms: what a method gains over the default, mean of the routes."""
+    """By pair, for each seed and machine with all four arms: what a method gains over the default, mean of routes."""
     found = {}
     for pair in PAIRS:
-        rows = newest(read_table(table, pair=pair, preset=preset), "arm", "seed", "image")
+        rows = newest(read_table(table, pair=pair, preset=preset), "machine", "arm", "seed", "image")
         gains = []
-        for seed in distinct(rows, "seed"):
+        for drawn in drawings(rows).values():
             cells = {
-                (route, name): [row for row in rows if (row["arm"], row["seed"]) == (f"{route}-{name}", seed)]
+                (route, name): [row for row in drawn if row["arm"] == f"{route}-{name}"]
                 for route in ROUTES
                 for name in (method, DEFAULT)
             }

@@ -27,7 +27,17 @@ def stamp() -> dict:
 
 
 def machine() -> str:
-    return f"{platform.machine()} {os.cpu_count()} cores, Python {platform.python_version()}"
+    """Name the processor too: on another one the same seed is another training, since sums are rounded otherwise."""
+    return f"{platform.machine()} {os.cpu_count()} cores, Python {platform.python_version()}{_processor()}"
+
+
+def _processor() -> str:
+    """Name, family and model of the processor, where Linux tells them."""
+    told = Path("/proc/cpuinfo")
+    lines = told.read_text().splitlines() if told.exists() else []
+    known = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    names = [known.get(name, "") for name in ("model name", "cpu family", "model")]
+    return f", {names[0]} family {names[1]} model {names[2]}" if all(names) else ""
 
 
 def append(table: Path, columns: list[str], rows: list[dict]) -> None:
@@ -62,6 +72,14 @@ def _header(table: Path) -> list[str]:
 def newest(rows: list[dict], *columns: str) -> list[dict]:
     """Of rows with the same values in these columns the last one."""
     return list({tuple(row[name] for name in columns): row for row in rows}.values())
+
+
+def drawings(rows: list[dict]) -> dict[tuple[str, str], list[dict]]:
+    """Rows by seed and machine, in the order of seeds: what was drawn and trained together, and can be compared."""
+    found: dict[tuple[str, str], list[dict]] = {}
+    for row in sorted(rows, key=lambda row: row["seed"]):
+        found.setdefault((row["seed"], row["machine"]), []).append(row)
+    return found
 
 
 def distinct(rows: list[dict], column: str) -> list[str]:

@@ -228,6 +228,23 @@ def test_the_report_computes_nothing_and_shows_all_pairs_with_what_is_missing(be
     assert "189 of 192 cells (pair, arm, seed) are missing" in said
 
 
+def test_a_translator_gains_over_the_default_of_its_own_machine(benchmark, tmp_path):
+    """The same seed on another processor is another training."""
+    quality, table = benchmark("quality"), tmp_path / "quality.csv"
+    scores = {"here": (0.5, 0.6), "there": (0.8, 0.7), "elsewhere": (0.9, None)}
+    rows = [
+        {"machine": machine, "preset": "p", "pair": MYELIN, "arm": f"{route}-{name}", "seed": 0, "image": "a.png"}
+        | {"subject": "a", "axon": dice, "myelin": dice, "seconds": 1}
+        for machine, both in scores.items()
+        for name, dice in zip(("instant", "cut"), both, strict=True)
+        for route in ("adaptation", "tutorship")
+        if dice is not None
+    ]
+    benchmark("tables").append(table, quality.COLUMNS, rows)
+    gains = benchmark("standing").gains_of(table, "p", "cut")
+    assert gains == {MYELIN: [pytest.approx(0.1), pytest.approx(-0.1)]}
+
+
 def test_what_to_compute_has_to_be_said(benchmark, capsys):
     with pytest.raises(SystemExit):
         benchmark("quality").main([])
@@ -235,13 +252,14 @@ def test_what_to_compute_has_to_be_said(benchmark, capsys):
 
 
 def test_regret_is_what_a_route_lacks_to_the_best_of_its_seed(benchmark):
+    here, there = "one machine", "another"
     scores = {
-        "tutorship-instant": {"0": 0.8, "1": 0.7, "2": 0.9},
-        "adaptation-instant": {"0": 0.75, "1": 0.72},
-        "fused-instant": {"0": 0.79, "1": 0.71},
-        "auto-instant": {"0": 0.79, "1": 0.7},
+        "tutorship-instant": {("0", here): 0.8, ("1", here): 0.7, ("1", there): 0.5, ("2", here): 0.9},
+        "adaptation-instant": {("0", here): 0.75, ("1", here): 0.72},
+        "fused-instant": {("0", here): 0.79, ("1", here): 0.71, ("1", there): 0.9},
+        "auto-instant": {("0", here): 0.79, ("1", here): 0.7},
     }
-    by_seed, chosen = benchmark("quality").regrets(scores, ["0", "1", "2"])
+    by_seed, chosen = benchmark("quality").regrets(scores)
     assert by_seed.startswith("regret by seed (0 1): tutorship-instant 0.000 0.020; adaptation-instant 0.050 0.000")
     assert chosen == "the chosen route: mean regret 0.015, worst of the routes for 1 seeds"
-    assert benchmark("quality").regrets({arm: {} for arm in scores}, ["0"]) == []
+    assert benchmark("quality").regrets({arm: {} for arm in scores}) == []
