@@ -73,7 +73,8 @@ def main(words: Sequence[str] | None = None) -> None:
     pairs = [f"{source.name}>{target.name}" for source, target in arguments.folders]
     if arguments.report:
         pairs = list(dict.fromkeys([*PAIRS, *distinct(read_table(arguments.table, preset=preset), "pair")]))
-    missing = [cell for pair in pairs for cell in report(arguments.table, pair, preset, seeds)]
+    wanted = {"preset": preset} | ({"machine": arguments.machine} if arguments.machine else {})
+    missing = [cell for pair in pairs for cell in report(arguments.table, pair, wanted, seeds)]
     print(f"\n{len(missing)} of {len(pairs) * len(ARMS) * len(seeds)} cells (pair, arm, seed) are missing")
     print("\n".join(standing(arguments.table, preset)))
 
@@ -83,6 +84,7 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     add_pairs(parser)
     parser.add_argument("--cells", nargs="*", default=list(ARMS), choices=ARMS)
     parser.add_argument("--table", type=Path, default=TABLE)
+    parser.add_argument("--machine", help="report rows of this machine alone, named as in the table")
     arguments = parser.parse_args(words)
     arguments.folders = chosen_folders(parser, arguments)
     return arguments
@@ -155,14 +157,14 @@ def predict(project: Project, record: ImageRecord, segmenter) -> np.ndarray:
     return native.labels((slice(0, record.shape[0]), slice(0, record.shape[1])))[0]
 
 
-def report(table: Path, pair: str, preset: str, seeds: Sequence[str]) -> list[tuple[str, str, str]]:
+def report(table: Path, pair: str, wanted: dict[str, str], seeds: Sequence[str]) -> list[tuple[str, str, str]]:
     """Print per arm: mean over subjects of the mean over their images, as mean over seeds and spread.
 
     Returns the missing cells (pair, arm, seed).
     """
-    rows = newest(read_table(table, pair=pair, preset=preset), "machine", "arm", "seed", "image")
+    rows = newest(read_table(table, pair=pair, **wanted), "machine", "arm", "seed", "image")
     columns = list(measures(pair))
-    print(f"\n{pair}, preset {preset}, newest row of each cell;")
+    print(f"\n{pair}, preset {wanted['preset']}, newest row of each cell;")
     print(f"mean of {subjects(rows)}, then of seeds and machines (lowest-highest of them)")
     print(f"{'arm':22}{'mean':>7}  {'seeds':>11}{headings(columns)} seconds  each subject")
     missing, scores = [], {}
