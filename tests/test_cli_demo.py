@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 from types import SimpleNamespace
 
@@ -65,3 +66,21 @@ def test_with_a_display_it_opens_the_project_for_review(tmp_path, monkeypatch):
     monkeypatch.setattr(napari, "run", run)
     assert main(["demo", "--out", str(tmp_path / "demo")]) == 0
     assert "labels" in seen
+
+
+def test_stopping_it_closes_what_it_does_so_that_its_checkpoint_is_whole(tmp_path, monkeypatch, capsys):
+    closed = []
+
+    def run_demo(_):
+        try:
+            for step in range(9):
+                os.kill(os.getpid(), signal.SIGTERM)
+                yield Progress(step, 9, "learning")
+        except GeneratorExit:
+            closed.append(True)
+            raise
+
+    monkeypatch.setitem(sys.modules, "histobridge.core.demo", SimpleNamespace(run_demo=run_demo))
+    assert main(["demo", "--out", str(tmp_path / "demo"), "--no-window"]) == 130
+    assert closed
+    assert "stopped" in capsys.readouterr().err

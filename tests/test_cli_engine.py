@@ -1,4 +1,4 @@
-"""The real command in a process of its own: here, in a worker, stopped by Ctrl-C; and what the doctor finds."""
+"""The real command in a process of its own: here, in a worker, stopped by signals; and what the doctor finds."""
 
 import json
 import os
@@ -40,10 +40,14 @@ def started(project, *words, steps=2000):
     return process
 
 
-@pytest.mark.parametrize("where", [[], ["--engine"]], ids=["here", "in a worker"])
-def test_ctrl_c_stops_a_real_job_and_resuming_goes_on_from_its_checkpoint(project, engine, where, capsys):
+@pytest.mark.parametrize(
+    ("number", "where"),
+    [(signal.SIGINT, []), (signal.SIGINT, ["--engine"]), (signal.SIGTERM, []), (signal.SIGTERM, ["--engine"])],
+    ids=["Ctrl-C here", "Ctrl-C in a worker", "SIGTERM here", "SIGTERM in a worker"],
+)
+def test_a_signal_stops_a_real_job_and_resuming_goes_on_from_its_checkpoint(project, engine, number, where, capsys):
     process = started(project, *where, steps=60)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     said = json.loads(process.communicate(timeout=60)[0])
     assert process.returncode == said["exit_code"] == 130
     assert project.run(said["run"]).state().status == "cancelled"

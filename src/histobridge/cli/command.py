@@ -108,7 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except HistoBridgeError as error:
         outcome = _failure(words, error, FAILED)
     except KeyboardInterrupt:
-        outcome = _failure(words, HistoBridgeError("stopped by Ctrl-C"), STOPPED)
+        outcome = _failure(words, HistoBridgeError("stopped"), STOPPED)
     show(outcome, as_json="--json" in words)
     return outcome.code
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from histobridge.cli.doctor import display_name
 from histobridge.cli.output import Outcome, ProgressLine, table
+from histobridge.cli.stopping import interrupted_between_steps
 from histobridge.core.job import finish
 
 
@@ -28,8 +29,9 @@ def demo(namespace: argparse.Namespace) -> Outcome:
     out = Path(namespace.out).expanduser().absolute()
     line = ProgressLine("Demo")
     job = run_demo(out)
-    with contextlib.redirect_stdout(sys.stderr), contextlib.closing(line), contextlib.closing(job):
-        result = finish(job, line)
+    output, shown, running = contextlib.redirect_stdout(sys.stderr), contextlib.closing(line), contextlib.closing(job)
+    with output, shown, running, interrupted_between_steps(line) as watch:
+        result = finish(job, watch)
     seconds = round(time.monotonic() - began, 1)
     lines = [*table(result["table"]), "", *(f"{name}: {path}" for name, path in result["files"].items())]
     lines += [f"took {seconds:.0f} s"]

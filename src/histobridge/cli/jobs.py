@@ -3,16 +3,16 @@
 import argparse
 import contextlib
 import shlex
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from histobridge.cli.options import absolute_paths, add_options, given
 from histobridge.cli.output import BAD_INPUT, FAILED, OK, PARTLY, STOPPED, Outcome, ProgressLine, facts
 from histobridge.cli.promotion import promote_by_verdict
+from histobridge.cli.stopping import stops_at_next_step
 from histobridge.core.config import TrainTranslatorConfig
 from histobridge.core.errors import HistoBridgeError, InputError, ProjectError
 from histobridge.core.job import Progress
@@ -162,9 +162,9 @@ def _result(run: Run, watch: Callable[[Progress], object], namespace: argparse.N
     """Perform the run and return its result, every failure told as one sentence."""
     try:
         if not (namespace.engine or namespace.scheduler):
-            with _ctrl_c(run.request_cancel):
+            with stops_at_next_step(run.request_cancel):
                 return perform(run, watch)
-        with contextlib.closing(Engine(namespace.scheduler)) as engine, _ctrl_c(lambda: engine.cancel(run)):
+        with contextlib.closing(Engine(namespace.scheduler)) as engine, stops_at_next_step(lambda: engine.cancel(run)):
             return follow(run, engine, watch)
     except (CancelledError, KeyboardInterrupt) as error:
         raise RunError(f"stopped; go on with: {resume_command(run)}", run, STOPPED) from error
@@ -194,19 +194,3 @@ def follow(run: Run, engine: Engine, watch: Callable[[Progress], object]) -> dic
     if state.status == "failed":
         raise RunError(state.message, run)
     return state.result
-
-
-@contextlib.contextmanager
-def _ctrl_c(stop: Callable[[], object]) -> Iterator[None]:
-    """Let the first Ctrl-C stop the job between two steps, so that its checkpoint is whole; the second is at once."""
-
-    def ask(*_: object) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        sys.stderr.write("\nstopping at the next step; Ctrl-C again stops at once\n")
-        stop()
-
-    before = signal.signal(signal.SIGINT, ask)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
