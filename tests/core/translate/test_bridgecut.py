@@ -8,6 +8,7 @@ from histobridge.core.segment.losses import masked_dice_ce
 from histobridge.core.translate.base import look_of, translate_window
 from histobridge.core.translate.bridge_learning import BridgeLearner
 from histobridge.core.translate.bridge_settings import BridgeSettings
+from histobridge.core.translate.bridgecut import BridgeCut
 from histobridge.core.translate.learn import train_pair
 from histobridge.core.translate.learner import load_trained
 
@@ -132,3 +133,15 @@ def test_unlabelled_pixels_do_not_count(crops):
     learner = BridgeLearner(BRIEF, CPU, (0, 1, 2))
     losses = learner.step(*crops[:2], torch.full_like(crops[2], 255))
     assert losses["segmentation"] == losses["segmenter"] == 0
+
+
+def test_noise_on_the_way_is_another_for_each_direction_and_image(pair):
+    noisy = config_with(steps=3, noise=1.0).model_copy(update={"steps": 2})
+    learned = finish(train(pair, noisy))
+    net, image = learned.generators["source_to_target"], np.zeros((32, 32), np.float32)
+    same = BridgeCut(dict.fromkeys(learned.generators, net), pair.instant, learned.card)
+    there, back = (same.generate(image, direction) for direction in same.generators)
+    assert not np.allclose(there, back, atol=1e-4)
+    looks = (np.linspace(-1, end, 257, dtype=np.float32) for end in (1, 0.9))
+    here, elsewhere = (same._drawn_for(look).generate(image, "source_to_target") for look in looks)
+    assert not np.allclose(here, elsewhere, atol=1e-4)

@@ -51,3 +51,12 @@ def test_the_noise_is_the_same_in_every_version():
     values = NoiseField(7).window(2, (-1, 63), (2, 2))
     expected = [[0.322083, -0.352438], [0.191943, 0.312099]]
     np.testing.assert_allclose(values, expected, atol=1e-6)
+
+
+def test_every_image_and_every_seed_has_a_field_of_its_own():
+    looks = [np.linspace(-1, end, 257, dtype=np.float32) for end in (1, 0.9)]
+    drawn = [NoiseField(seed).of_image(look).window(0, (0, 0), (64, 64)) for seed in (0, 1) for look in looks]
+    again = NoiseField(1).of_image(looks[1].copy()).window(0, (0, 0), (64, 64))
+    assert np.array_equal(drawn[-1], again)
+    matrix = np.corrcoef([field.ravel() for field in drawn])
+    assert np.abs(matrix - np.eye(4)).max() < 0.1

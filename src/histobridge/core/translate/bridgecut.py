@@ -1,6 +1,6 @@
 """A trained pair of bridges as a translator whose tiles join."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -10,35 +10,25 @@ from histobridge.core.translate.bridge import bridge_times, walk
 from histobridge.core.translate.bridge_networks import BridgeGenerator
 from histobridge.core.translate.bridge_settings import BridgeSettings
 from histobridge.core.translate.card import TranslatorCard
-from histobridge.core.translate.cyclegan import CycleGan
+from histobridge.core.translate.drawing import Drawing, stream_of
 from histobridge.core.translate.group_norm import set_mode
-from histobridge.core.translate.instant import Instant
 from histobridge.core.translate.networks import halo_of
-from histobridge.core.translate.noise_field import NoiseField
 
 
-class BridgeCut(CycleGan):
-    """Instant translation refined by a bridge of one to three steps a direction; see `CycleGan`.
+class BridgeCut(Drawing):
+    """Instant translation refined by a bridge of one to three steps a direction; see `Drawing`.
 
     Noise on the way belongs to places of the mosaic, and every step looks only so far, so tiles join exactly.
-
-    Parameters
-    ----------
-    generators : mapping of direction to BridgeGenerator
-    instant : Instant
-    card : TranslatorCard
-        Its seed is that of the noise.
     """
-
-    def __init__(self, generators: Mapping[Direction, nn.Module], instant: Instant, card: TranslatorCard):
-        super().__init__(generators, instant, card)
-        self.noise = NoiseField(card.config.seed)
 
     def apply(self, x: Tensor, direction: Direction, origin: tuple[int, int]) -> Tensor:
         """Walk one bridge from (1, 1, Y, X) whose first pixel is at `origin`."""
 
+        steps = self.card.config.bridge.steps
+
         def noise(step: int) -> Tensor:
-            window = self.noise.window(step, origin, (x.shape[2], x.shape[3]))
+            stream = stream_of(direction, step, steps)
+            window = self.noise.window(stream, origin, (x.shape[2], x.shape[3]))
             return torch.from_numpy(window.copy()).to(x)[None, None]
 
         return cross(self.generators[direction], x, self.card.config.bridge, noise).clamp(-1, 1)

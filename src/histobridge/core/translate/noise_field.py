@@ -1,7 +1,11 @@
 """Noise that belongs to places of a mosaic, not to tiles or to the order in which they are translated."""
 
+from hashlib import sha256
+
 import numpy as np
 from numpy.typing import NDArray
+
+from histobridge.core.translate.base import Look
 
 BLOCK = 64
 WORD = (1 << 64) - 1
@@ -22,6 +26,11 @@ class NoiseField:
 
     def __init__(self, seed: int):
         self.seed = seed
+
+    def of_image(self, look: Look) -> "NoiseField":
+        """Return the field of one image: another for every look, so that images of one domain are not drawn alike."""
+        drawn = sha256(self.seed.to_bytes(16, "little", signed=True) + look.astype("<f4").tobytes()).digest()
+        return NoiseField(int.from_bytes(drawn[:8], "little"))
 
     def window(self, stream: int, origin: tuple[int, int], shape: tuple[int, int]) -> NDArray[np.float32]:
         """Cut out a window.

@@ -12,18 +12,17 @@ from torch import Tensor, nn
 from histobridge.core.config import Direction, TrainTranslatorConfig
 from histobridge.core.translate.base import Image, Look, Window
 from histobridge.core.translate.card import TranslatorCard
-from histobridge.core.translate.cyclegan import CycleGan
 from histobridge.core.translate.diffusion import sample, vp_schedule
+from histobridge.core.translate.drawing import Drawing, stream_of
 from histobridge.core.translate.group_norm import set_mode
 from histobridge.core.translate.instant import Instant
 from histobridge.core.translate.ncsnpp import NcsnPlusPlus
-from histobridge.core.translate.noise_field import NoiseField
 
 KEPT_BYTES = 1 << 26
 """Of the newest tiles: neighbouring windows need the same ones, and each takes a second of a processor."""
 
 
-class SynDiff(CycleGan):
+class SynDiff(Drawing):
     """Instant translation refined by four steps of diffusion a direction.
 
     Like `CycleGan`, whose files it shares, it lives in the space of target looks. The plane is covered by tiles of one
@@ -37,31 +36,19 @@ class SynDiff(CycleGan):
         Predict the clean image of the other domain.
     instant : Instant
     card : TranslatorCard
-    seed : int, optional
-        Of the noise; none: the seed of the training.
     """
 
-    def __init__(
-        self,
-        makers: Mapping[Direction, nn.Module],
-        instant: Instant,
-        card: TranslatorCard,
-        seed: int | None = None,
-    ):
+    def __init__(self, makers: Mapping[Direction, nn.Module], instant: Instant, card: TranslatorCard):
         super().__init__(makers, instant, card)
-        self.noise = NoiseField(card.config.seed if seed is None else seed)
         self.tile, self.alignment = tiling(card.config)
-        self._made: OrderedDict[tuple[Direction, tuple[int, int], bytes], Image] = OrderedDict()
-
-    def with_seed(self, seed: int) -> "SynDiff":
-        """Return the same translator with other noise: another of the images that it holds possible."""
-        return SynDiff(self.generators, self.instant, self.card, seed)
+        self._made: OrderedDict[tuple[int, Direction, tuple[int, int], bytes], Image] = OrderedDict()
 
     def translate_inside(
         self, image: Image, direction: Direction, look: Look, origin: tuple[int, int], inside: Window
     ) -> Image:
         """Translate a crop of which the pixels `inside` alone are wanted; see `WorksInTiles`."""
-        return self._in_looks(image, direction, look, lambda seen: self.generate(seen, direction, origin, inside))
+        drawn = self._drawn_for(look)
+        return self._in_looks(image, direction, look, lambda seen: drawn.generate(seen, direction, origin, inside))
 
     def generate(
         self,
@@ -95,7 +82,7 @@ class SynDiff(CycleGan):
 
     def _once(self, source: Image, direction: Direction, origin: tuple[int, int]) -> Image:
         """Translate one tile, or take what was made of the same pixels at the same place."""
-        key = (direction, origin, sha256(source.tobytes()).digest())
+        key = (self.noise.seed, direction, origin, sha256(source.tobytes()).digest())
         if key not in self._made:
             made = self._tile(source, direction, origin)
             while len(self._made) >= max(1, KEPT_BYTES // made.nbytes):
@@ -110,18 +97,17 @@ class SynDiff(CycleGan):
         net = self.generators[direction]
         assert isinstance(net, NcsnPlusPlus)
         settings, device = net.settings, net.open.weight.device
-        # There and back draw numbers of their own, else what comes back would know what it was made with.
-        first = 0 if direction == "source_to_target" else settings.diffusion_steps
+        steps = settings.diffusion_steps
 
         def drawn(numbers: NDArray[np.float32]) -> Tensor:
             return torch.from_numpy(numbers.copy()).to(device)[None]
 
         x = sample(
             net,
-            vp_schedule(settings.diffusion_steps, device),
+            vp_schedule(steps, device),
             torch.from_numpy(np.ascontiguousarray(source, np.float32)).to(device)[None, None],
-            lambda step: drawn(self.noise.window(first + step, origin, source.shape))[None],
-            lambda step: drawn(self.noise.latent(first + step, settings.latent)),
+            lambda step: drawn(self.noise.window(stream_of(direction, step, steps), origin, source.shape))[None],
+            lambda step: drawn(self.noise.latent(stream_of(direction, step, steps), settings.latent)),
         )
         tile: Image = x[0, 0].clamp(-1, 1).cpu().numpy()
         return tile
