@@ -1,8 +1,13 @@
+import csv
 import re
+from pathlib import Path
 
 import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
 
-from histobridge.core.translate.cost import cost_in_words, memory_of, seconds_of
+from histobridge.core.translate.cost import TERAFLOPS_A_SECOND, cost_in_words, memory_of, seconds_of
+from histobridge.core.translate.learner import build_learner
 from histobridge.core.translate.presets import PRESETS
 
 
@@ -66,3 +71,35 @@ def test_more_processes_are_faster_on_as_many_gpus_alone_and_each_takes_less_mem
     assert memory_of(changed(processes=2, parts=2)) == memory_of(four)
     assert re.search(r"on 2 GPUs, .* GB of memory for each of 2 processes \(estimates\)$", cost_in_words(two))
     assert "process" not in cost_in_words(one)
+
+
+@pytest.mark.parametrize("name", ["cpu", "fast"])
+@pytest.mark.parametrize("method", list(PRESETS))
+def test_the_work_is_about_what_is_counted_for_a_step(method, name):
+    small = {"crop_px": 64, "batch_size": 1, "steps": 1, "compiled": "off", "device": "cpu"}
+    config = PRESETS[method][name].model_copy(update=small)
+    learner = build_learner(config, torch.device("cpu"), (0, 1) if method == "bridgecut" else ())
+    source, target = torch.rand(2, 1, 1, 64, 64) * 2 - 1
+    with FlopCounterMode(display=False) as counter:
+        learner.step(source, target, torch.ones(1, 64, 64, dtype=torch.uint8) if method == "bridgecut" else None)
+    estimated = seconds_of(config)[0] * TERAFLOPS_A_SECOND * 1e12
+    assert 0.6 < estimated / counter.get_total_flops() < 1.6
+
+
+def test_times_on_two_cores_are_about_what_was_measured_on_one():
+    table = Path(__file__).parents[3] / "benchmarks" / "results" / "known_truth.csv"
+    with table.open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["method"] in PRESETS]
+    assert rows
+    for row in rows:
+        told = seconds_of(PRESETS[row["method"]]["cpu"])[1]
+        assert told / 2 < float(row["seconds"]) / 1.6 < 2.6 * told, row
+
+
+def test_a_large_syndiff_of_ours_needs_less_than_the_published_one_for_each_crop():
+    ours, published = (
+        PRESETS["syndiff"][name].model_copy(update={"batch_size": 1, "half_precision": False, "steps": 1})
+        for name in ("fast", "faithful-256")
+    )
+    assert memory_of(ours) < 0.8 * memory_of(published)
+    assert seconds_of(ours)[0] < 0.5 * seconds_of(published)[0]

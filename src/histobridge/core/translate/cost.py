@@ -1,14 +1,25 @@
 """What training a translator will cost, before it starts: estimates in words, readable without torch."""
 
+from collections.abc import Sequence
 from math import ceil
 
 from histobridge.core.translator_config import TrainTranslatorConfig
 
-TERAFLOPS_PER_STEP = {"cyclegan": 1.87, "cut": 1.4, "fastcut": 0.77, "syndiff": 5.0, "bridgecut": 1.6}
-"""Published networks, one crop of 256 px of each domain: 64 channels, 9 residual blocks; SynDiff 64 wide;
-BridgeCUT, which was not published, as large."""
-GIGABYTES = {"cyclegan": 4.8, "cut": 3.3, "fastcut": 2.3, "syndiff": 16.0, "bridgecut": 3.6}
-"""Memory of the same, beside the least."""
+TERAFLOPS_PER_STEP = {"cyclegan": 1.85, "cut": 2.55, "fastcut": 1.44, "syndiff": 5.5, "bridgecut": 1.5}
+"""Published networks in both directions, one crop of 256 px of each domain, as counted for a step (torch's
+FlopCounterMode): 64 channels, 9 residual blocks; SynDiff as its authors have it; BridgeCUT, which was not published, as
+large as CUT."""
+GIGABYTES = {"cyclegan": 4.8, "cut": 7.2, "fastcut": 4.5, "syndiff": 16.0, "bridgecut": 5.0}
+"""Memory of the same, beside the least: 4.8 for CycleGAN, the others by what they keep for gradients, as counted, and
+what weights and optimizers take."""
+SYNDIFF_WORK, SYNDIFF_MEMORY = (0.29, 0.47, 0.24), (0.51, 0.25, 0.24)
+"""Shares of SynDiff's generators, of their discriminators and of its cycle, counted for `faithful-256`."""
+SYNDIFF_LEVELS, SYNDIFF_BLOCKS = (1, 1, 2, 2, 4, 4), 2
+"""Of the published generators: multiples of their width, blocks at each."""
+SYNDIFF_DEPTH = 15 / 18
+"""Depth of its cycle, of 6 blocks; see `_depth`."""
+HALF = 0.7
+"""What bfloat16 leaves of the memory; counted 0.56 to 0.77 for the presets `fast`."""
 RECOMPUTED_WORK, RECOMPUTED_MEMORY = 4 / 3, 0.45
 """What computing networks twice leaves of both: one more forward pass, a third of a step; the memory was measured for
 all methods on a CPU (0.29 to 0.54)."""
@@ -16,8 +27,11 @@ A_FURTHER_PART = 0.05
 """Share by which each further part of a batch lengthens its step: fewer images at once use a GPU less well."""
 TOGETHER = 0.9
 """What several GPUs do of as many times the work of one, as they wait for each other."""
-TERAFLOPS_A_SECOND = {"a GPU": 15.0, "two CPU cores": 0.04}
-"""What such networks get out of an ordinary GPU, and of the machine the small ones were tried on."""
+TERAFLOPS_A_SECOND = 15.0
+"""What such networks get out of an ordinary GPU."""
+ON_TWO_CORES = {"cyclegan": 0.04, "cut": 0.04, "fastcut": 0.04, "syndiff": 0.018, "bridgecut": 0.027}
+"""The same of two CPU cores with the small presets, time to look at checkpoints included: 1.6 times what one core did
+in benchmarks/results/known_truth.csv."""
 LEAST_GIGABYTES = 0.5
 SHORTEST_S = 10
 """Shorter times are not told apart: starting takes longer."""
@@ -47,21 +61,19 @@ def cost_in_words(config: TrainTranslatorConfig) -> str:
 def seconds_of(config: TrainTranslatorConfig) -> tuple[float, float]:
     """Estimate how long a training takes, in seconds: on a GPU for each process, and on two CPU cores."""
     crops = config.batch_size * (config.crop_px / 256) ** 2
-    width, depth = _size(config)
-    work = TERAFLOPS_PER_STEP[config.method] * crops * width**2 * depth * config.steps
+    work = TERAFLOPS_PER_STEP[config.method] * crops * _work(config) * config.steps
     work *= (RECOMPUTED_WORK if config.recompute else 1) * (1 + A_FURTHER_PART * (_parts(config) - 1))
-    on_gpus = work / TERAFLOPS_A_SECOND["a GPU"]
+    on_gpus = work / TERAFLOPS_A_SECOND
     if config.processes > 1:
         on_gpus /= config.processes * TOGETHER
-    return on_gpus, work / TERAFLOPS_A_SECOND["two CPU cores"]
+    return on_gpus, work / ON_TWO_CORES[config.method]
 
 
 def memory_of(config: TrainTranslatorConfig) -> float:
     """Estimate the memory that each process takes, in GB: for the images that it computes at once."""
     crops = ceil(config.batch_size / (config.processes * _parts(config))) * (config.crop_px / 256) ** 2
-    width, depth = _size(config)
-    kept = RECOMPUTED_MEMORY if config.recompute else 1.0
-    return LEAST_GIGABYTES + GIGABYTES[config.method] * crops * width * depth * kept
+    kept = (RECOMPUTED_MEMORY if config.recompute else 1.0) * (HALF if config.half_precision else 1.0)
+    return LEAST_GIGABYTES + GIGABYTES[config.method] * crops * _memory(config) * kept
 
 
 def _parts(config: TrainTranslatorConfig) -> int:
@@ -69,12 +81,41 @@ def _parts(config: TrainTranslatorConfig) -> int:
     return max(1, min(config.parts, config.batch_size // config.processes))
 
 
-def _size(config: TrainTranslatorConfig) -> tuple[float, float]:
-    """Width and depth of the networks over those published."""
-    if config.method == "syndiff":
-        return config.syndiff.width / 64, 1.0
-    # Half of the work lies outside of the residual blocks.
-    return config.channels / 64, (9 + config.blocks) / 18
+def _work(config: TrainTranslatorConfig) -> float:
+    """Work of a step over that of the published networks."""
+    width, depth = config.channels / 64, _depth(config)
+    if config.method != "syndiff":
+        return width**2 * depth
+    settings = config.syndiff
+    once = 0.75 if settings.share_fakes else 1.0
+    sides = once * _levels(config, 2), (settings.judge_width / 64) ** 2, width**2 * depth / SYNDIFF_DEPTH
+    return sum(share * side for share, side in zip(SYNDIFF_WORK, sides, strict=True))
+
+
+def _memory(config: TrainTranslatorConfig) -> float:
+    """Memory for an image over that of the published networks."""
+    width, depth = config.channels / 64, _depth(config)
+    if config.method != "syndiff":
+        return width * depth
+    sides = _levels(config, 1), config.syndiff.judge_width / 64, width * depth / SYNDIFF_DEPTH
+    return sum(share * side for share, side in zip(SYNDIFF_MEMORY, sides, strict=True))
+
+
+def _depth(config: TrainTranslatorConfig) -> float:
+    """Depth of a generator over that of 9 blocks: half of the work lies outside of the residual blocks."""
+    return (9 + config.blocks) / 18
+
+
+def _levels(config: TrainTranslatorConfig, power: int) -> float:
+    """What the levels of SynDiff's generators come to over those published, by a power of their channels."""
+
+    def total(width: int, multipliers: Sequence[int], blocks: int) -> float:
+        areas = (float((width * times) ** power) / 4**level for level, times in enumerate(multipliers))
+        return sum(areas) * (2 * blocks + 3)
+
+    settings = config.syndiff
+    ours = total(settings.width, settings.multipliers, settings.residual_blocks)
+    return ours / total(64, SYNDIFF_LEVELS, SYNDIFF_BLOCKS)
 
 
 def in_words(seconds: float) -> str:

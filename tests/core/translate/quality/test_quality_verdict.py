@@ -13,7 +13,7 @@ from histobridge.core.translate.quality.features import segmenter_features
 from histobridge.core.translate.quality.measure import examine, measure
 from histobridge.core.translate.quality.panel import Panel, Shown, panel_of_fields
 from histobridge.core.translate.quality.report import read_quality, write_quality
-from histobridge.core.translate.quality.verdict import judged, tiling_words
+from histobridge.core.translate.quality.verdict import joins, judged, tiling_words
 
 CENTRES = ((30, 30), (30, 98), (98, 30), (98, 98), (64, 64))
 
@@ -179,6 +179,24 @@ class LargeTiles(OwnTiles):
     side = 384
 
 
+class FadingTiles(Identity):
+    """Tiles of its own that fade into each other, each brighter or darker than the next: no border has a step."""
+
+    def __init__(self, wrong, step=0.5):
+        super().__init__()
+        for name, value in {"wrong": wrong, "step": step, "alignment": 32}.items():
+            object.__setattr__(self, name, value)
+
+    def translate_inside(self, image, direction, look, origin, inside):
+        return self.translate(image, direction, look, origin)
+
+    def translate(self, image, direction, look, origin=(0, 0)):
+        # A tile starts where the crop does.
+        y, x = (np.arange(size) / 32 + start // 32 for size, start in zip(image.shape, origin, strict=True))
+        waves = self.step * np.cos(np.pi * y)[:, None] * np.cos(np.pi * x)
+        return (image + waves).astype(np.float32) if direction == self.wrong else image
+
+
 @pytest.fixture(scope="module")
 def unjudged(panel):
     """The panel without a segmenter, which says nothing of tiles."""
@@ -198,13 +216,27 @@ def test_a_constant_added_to_each_tile_is_caught_in_either_direction(unjudged, w
     assert quality.verdict == "doubtful"
 
 
+@pytest.mark.parametrize("wrong", ["source_to_target", "target_to_source"])
+def test_tiles_that_differ_are_caught_where_they_fade_into_each_other(unjudged, wrong):
+    quality, pictures = examine(FadingTiles(wrong), unjudged)
+    tiling = quality.tiling[wrong]
+    assert tiling.seam_ratio <= 1.1 * max(1, tiling.before)
+    assert not joins(tiling)
+    assert "most at" not in tiling_words(quality)
+    assert [line for line in quality.reasons if "do not join" in line] == [
+        line for line in tiling_words(quality).splitlines() if wrong.replace("_", " ") in line
+    ]
+    assert joins(examine(FadingTiles(wrong, step=0.02), unjudged)[0].tiling[wrong])
+    assert pictures["tiles"].std(axis=2).max() > 0
+
+
 def test_how_tiles_join_is_told_for_both_directions_wherever_it_was_measured(panel):
     lines = tiling_words(examine(panel.instant, panel)[0]).splitlines()
     assert [line.split(":")[0] for line in lines] == [
         "Tiles join, source to target",
         "Tiles join, target to source",
     ]
-    assert all(line.endswith("largest mismatch 0.0 of 255 grey levels.") for line in lines)
+    assert all(line.endswith("mismatch 0.0 on average, 0.0 at most, of 255 grey levels.") for line in lines)
     assert tiling_words(measure(panel.instant, panel)) == ""
 
 

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from histobridge.core.base_config import Direction
-from histobridge.core.translate.base import Image, Look, Translator, translate_window
+from histobridge.core.translate.base import Image, Look, Translator, WorksInTiles, translate_window
 from histobridge.core.translate.quality.report import Seam, Tiling
 
 AWAY = range(6, 10)
@@ -91,6 +91,16 @@ def translate_tiled(
     return whole
 
 
+def translate_moved(translator: Translator, image: Image, direction: Direction, look: Look) -> Image:
+    """Translate a whole image with the translator's own grid of tiles moved by half a step up and left.
+
+    Places keep their noise; the image is continued by its reflection.
+    """
+    by = translator.alignment // 2
+    moved = np.pad(image, [(by, 0), (by, 0)], mode="reflect")
+    return translator.translate(moved, direction, look, (-by, -by))[by:, by:]
+
+
 class InTiles(NamedTuple):
     """One image and its translation in two grids of tiles."""
 
@@ -101,7 +111,7 @@ class InTiles(NamedTuple):
     """Translated in a grid that starts in its corner."""
 
     other: Image
-    """And in one that is moved by half a tile."""
+    """And in one that is moved by half a tile: by half of the translator's own where it works in such."""
 
     joined: Tiling
     """How the tiles join."""
@@ -110,7 +120,8 @@ class InTiles(NamedTuple):
 def in_tiles(translator: Translator, image: Image, direction: Direction, look: Look, tile_px: int = 64) -> InTiles:
     """Translate an image in two grids of tiles and compare.
 
-    Seams are looked for where tiles of `tile_px` meet, and where tiles of the translator's own do if it has any.
+    Seams are looked for where tiles of `tile_px` meet, and where tiles of the translator's own do if it has any. These
+    may fade into each other, so that no step is left between them: that they differ is seen where the grid is moved.
 
     Parameters
     ----------
@@ -127,13 +138,19 @@ def in_tiles(translator: Translator, image: Image, direction: Direction, look: L
     InTiles
     """
     one = translate_tiled(translator, image, direction, look, tile_px)
-    other = translate_tiled(translator, image, direction, look, tile_px, tile_px // 2)
+    if isinstance(translator, WorksInTiles):
+        other = translate_moved(translator, image, direction, look)
+    else:
+        other = translate_tiled(translator, image, direction, look, tile_px, tile_px // 2)
     own = translator.alignment
     grid = max((tile_px, own) if own >= SMALLEST_TILE else (tile_px,), key=lambda grid: seam_ratio(one, grid))
+    apart = np.abs(one - other)
     joined = Tiling(
         seam_ratio=seam_ratio(one, grid),
         before=seam_ratio(image, grid),
-        mismatch=float(np.abs(one - other).max()),
+        mismatch=float(apart.max()),
+        mean_mismatch=float(apart.mean()),
+        own_grid=isinstance(translator, WorksInTiles),
         worst=worst_seam(one, grid),
     )
     return InTiles(image, one, other, joined)

@@ -20,6 +20,8 @@ MOST_LOST = 0.3
 KEPT_SHARE = 0.75
 MISMATCH = 0.05
 """Grey difference between two grids of tiles that can be seen."""
+MEAN_MISMATCH = 0.02
+"""The same on the mean, for tiles of a translator's own: single pixels always depend on where they lie."""
 SEAM = 1.5
 """Factor by which steps across borders may exceed those nearby, or what that is in the image before: borders can follow
 outlines there."""
@@ -153,18 +155,24 @@ def tiling_words(quality: Quality) -> str:
 
 def _tiling_words(direction: Direction, tiling: Tiling) -> str:
     well, worst = joins(tiling), ""
-    if not well and tiling.worst is not None:
+    if tiling.worst is not None and (_seam_seen(tiling) or not (well or tiling.own_grid)):
         worst = f" on average, most at {tiling.worst.axis} {tiling.worst.at} ({tiling.worst.ratio:.2f})"
     return (
         f"Tiles {'join' if well else 'do not join'}, {direction.replace('_', ' ')}: "
         f"seams {tiling.seam_ratio:.2f} (1: none){worst}, "
-        f"largest mismatch {tiling.mismatch * LEVELS:.1f} of 255 grey levels."
+        f"mismatch {tiling.mean_mismatch * LEVELS:.1f} on average, {tiling.mismatch * LEVELS:.1f} at most, "
+        "of 255 grey levels."
     )
 
 
 def joins(tiling: Tiling) -> bool:
     """Tell whether borders between tiles cannot be seen."""
-    return tiling.mismatch <= MISMATCH and tiling.seam_ratio <= SEAM * max(1.0, tiling.before)
+    even = tiling.mean_mismatch <= MEAN_MISMATCH if tiling.own_grid else tiling.mismatch <= MISMATCH
+    return even and not _seam_seen(tiling)
+
+
+def _seam_seen(tiling: Tiling) -> bool:
+    return tiling.seam_ratio > SEAM * max(1.0, tiling.before)
 
 
 def _structure_findings(found: Structure) -> Iterator[Found]:
