@@ -115,6 +115,10 @@ class Notes:
     def done(self, *cell) -> bool:
         return list(cell) in self._values["done"]
 
+    def has(self, key: str) -> bool:
+        """Whether a run was begun."""
+        return key in self._values["runs"]
+
     def made(self, key: str) -> tuple[str, float]:
         """Id of a run that was performed, and its seconds."""
         run_id, seconds = self._values["runs"][key]

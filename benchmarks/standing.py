@@ -30,12 +30,15 @@ def standing(table: Path, preset: str) -> list[str]:
 
 
 def gains_of(table: Path, preset: str, method: str) -> dict[str, list[float]]:
-    """By pair, for each seed and machine with all four arms: what a method gains over the default, mean of routes."""
+    """By pair, for each seed with all four arms on one machine: what a method gains over the default, mean of routes.
+
+    A seed that was drawn on several machines counts once, with the mean of their gains.
+    """
     found = {}
     for pair in PAIRS:
         rows = newest(read_table(table, pair=pair, preset=preset), "machine", "arm", "seed", "image")
-        gains = []
-        for drawn in drawings(rows).values():
+        gains: dict[str, list[float]] = {}
+        for (seed, _), drawn in drawings(rows).items():
             cells = {
                 (route, name): [row for row in drawn if row["arm"] == f"{route}-{name}"]
                 for route in ROUTES
@@ -43,9 +46,10 @@ def gains_of(table: Path, preset: str, method: str) -> dict[str, list[float]]:
             }
             if all(cells.values()):
                 scores = {key: score(cell, pair) for key, cell in cells.items()}
-                gains.append(float(np.mean([scores[route, method] - scores[route, DEFAULT] for route in ROUTES])))
+                gain = np.mean([scores[route, method] - scores[route, DEFAULT] for route in ROUTES])
+                gains.setdefault(seed, []).append(float(gain))
         if gains:
-            found[pair] = gains
+            found[pair] = [float(np.mean(of_machines)) for of_machines in gains.values()]
     return found
 
 

@@ -150,3 +150,68 @@ def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch):
     monkeypatch.setattr(crew, "size", lambda: 3)
     with pytest.raises(InputError, match="a multiple of 3"):
         Adversaries(BRIEF, CPU).step(*batch(4))
+
+
+METHODS = [
+    {},
+    {"published": True},
+    {"method": "cut"},
+    {"method": "cut", "published": True},
+    {"method": "fastcut", "published": True, "contrast": BRIEF.contrast.model_copy(update={"flip": True})},
+    bridge(3),
+    {"method": "syndiff", "syndiff": SMALL_DIFFUSION},
+    {"method": "syndiff", "syndiff": SMALL_DIFFUSION.model_copy(update={"share_fakes": False})},
+]
+
+
+@pytest.mark.parametrize("method", METHODS, ids=str)
+def test_what_discriminators_lose_teaches_no_generator(method):
+    """Whichever side is first: gradients of the generators are the same before and after that loss goes backward."""
+    learner = build_learner(BRIEF.model_copy(update=method), CPU, (1,))
+    judge, compared = learner.learn_to_judge, []
+
+    def gradients():
+        weights = learner.sides["generators"].parameters()
+        return [None if weight.grad is None else weight.grad.clone() for weight in weights]
+
+    def learn_to_judge(*of_parts):
+        before = gradients()
+        taken = judge(*of_parts)
+        compared.extend(zip(before, gradients(), strict=True))
+        return taken
+
+    learner.learn_to_judge = learn_to_judge
+    assert learner.step(*batch(1), torch.ones(1, 32, 32, dtype=torch.uint8))
+    assert compared
+    assert all(one is other is None or torch.equal(one, other) for one, other in compared)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=str)
+def test_discriminators_are_first_where_the_authors_have_them_first(method):
+    config = BRIEF.model_copy(update=method)
+    learner, order = build_learner(config, CPU, (1,)), []
+    for name in ("generators", "discriminators"):
+        learner.optimizers[name].register_step_pre_hook(lambda *_, name=name: order.append(name))
+    learner.step(*batch(1), torch.ones(1, 32, 32, dtype=torch.uint8))
+    of_cut = config.method in ("cut", "fastcut") and config.published
+    of_syndiff = config.method == "syndiff" and not config.syndiff.share_fakes
+    expected = ["generators", "discriminators"]
+    assert order == (expected[::-1] if of_cut or of_syndiff else expected)
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_both_sides_of_a_published_cut_see_the_same_fakes(flip):
+    """The draw of mirroring is one for both; weights of generators have not changed in between."""
+    contrast = BRIEF.contrast.model_copy(update={"flip": flip, "identity": not flip})
+    learner = build_learner(BRIEF.model_copy(update={"method": "cut", "published": True, "contrast": contrast}), CPU)
+    mirrored = set()
+    for seed in range(6):
+        source, target = batch(1, seed=seed)
+        (part,) = learner.parts({"source": source, "target": target}, None)
+        mirrored.update(part.drawn.mirrored.values())
+        with torch.no_grad():
+            alone = learner._fakes(part)
+        _, fakes = learner.make(part)
+        for domain, fake in fakes.items():
+            torch.testing.assert_close(alone[domain], fake, rtol=1e-4, atol=1e-5)
+    assert mirrored == ({False, True} if flip else {False})

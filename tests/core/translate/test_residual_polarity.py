@@ -1,6 +1,7 @@
 import pytest
 
 from histobridge.core.matching import Matching
+from histobridge.core.translate.ladder import changes
 from histobridge.core.translate.polarity import with_fitting_identity
 from histobridge.core.translator_config import TrainTranslatorConfig
 
@@ -52,3 +53,11 @@ def test_identity_losses_are_on_only_where_the_polarity_is_settled(values, on):
         for method in ("cyclegan", "syndiff", "cut")
     )
     assert (cyclegan.identity_weight > 0, syndiff.identity_weight > 0, cut.contrast.identity) == (on, on, on)
+
+
+@pytest.mark.parametrize(
+    ("method", "field"), [("cyclegan", "identity_weight"), ("syndiff", "identity_weight"), ("cut", "contrast")]
+)
+def test_that_one_was_switched_off_is_told_with_the_result(method, field):
+    asked = TrainTranslatorConfig(method=method)
+    assert list(changes(asked, with_fitting_identity(asked, matched(certainty=0.6, certain=False)))) == [field]

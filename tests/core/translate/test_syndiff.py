@@ -109,16 +109,6 @@ def test_every_network_learns_and_losses_are_named(crops):
     assert not any(torch.equal(before[name], weights_of(net)) for name, net in learner.networks.items())
 
 
-def test_discriminators_see_fakes_without_teaching_their_generators(crops):
-    learner = SynDiffLearner(with_settings(share_fakes=False), CPU)
-    seen = []
-    learner.optimizers["discriminators"].register_step_pre_hook(
-        lambda *_: seen.append([weight.grad for weight in learner.sides["generators"].parameters()])
-    )
-    learner.step(*crops)
-    assert all(gradient is None for gradient in seen[0])
-
-
 def test_the_penalty_is_half_the_squared_gradient_every_so_often(crops, monkeypatch):
     class Linear(torch.nn.Module):
         """Sum of an image times a weight: its gradient is that weight at every pixel."""
@@ -267,6 +257,7 @@ def test_the_faithful_presets_are_the_published_settings():
         assert (settings.clean_weight, settings.cycle_weight, settings.diffusion_steps) == (0.5, 0.5, 4)
         assert (settings.penalty, settings.penalty_every, settings.share_fakes) == (1, 10, False)
         assert config.identity_weight == 0
+        assert not settings.fixed_statistics
 
 
 @pytest.mark.parametrize("preset", SYNDIFF)

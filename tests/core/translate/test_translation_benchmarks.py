@@ -10,6 +10,8 @@ from histobridge.core.translate.syndiff_presets import SYNDIFF
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
 import fidelity
+import seams
+import tables
 import translation_speed as speed
 
 
@@ -34,3 +36,12 @@ def test_our_step_is_timed(method):
 
 def test_networks_are_compared_at_both_sizes_that_were_published():
     assert {SYNDIFF[preset].crop_px for preset in fidelity.PUBLISHED.values()} == set(fidelity.PUBLISHED) == {256, 512}
+
+
+def test_the_newest_row_of_how_tiles_join_is_told(tmp_path, capsys):
+    row = {"pair": "a>b", "method": "cut", "seed": 0, "direction": "source_to_target", "seams": 1.01, "before": 0.9}
+    rows = [row | {"mean_levels": mean, "largest_levels": 20.5, "join": join} for mean, join in ((9, "no"), (1, "yes"))]
+    tables.append(tmp_path / "seams.csv", seams.COLUMNS, rows)
+    seams.main(["--report", "--table", str(tmp_path / "seams.csv")])
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "seams 1.010 (before 0.900), mismatch 1.00 on average, 20.5 at most; join" in line

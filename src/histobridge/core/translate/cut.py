@@ -1,6 +1,7 @@
 """One step of CUT or FastCUT: a generator a direction, held to its input by the contrast between patches."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -29,8 +30,20 @@ from histobridge.core.translate.resnet import ResidualBlock
 PROJECTIONS = tuple(f"projection_{direction}" for direction in DIRECTIONS)
 
 
+class Drawn(NamedTuple):
+    """What is drawn for a batch."""
+
+    mirrored: dict[Direction, bool]
+    """Whether images are translated mirrored, as FastCUT does now and then."""
+
+    random: Tensor
+    """Where the random numbers stand: every part of a batch is looked at in the same places."""
+
+
 class Contrast(Contest):
     """CUT in training (arXiv 2007.15651): its networks, see `Contest`; the directions share nothing.
+
+    As published, discriminators are updated before generators, which are then judged by the new ones.
 
     Parameters
     ----------
@@ -62,17 +75,38 @@ class Contrast(Contest):
             layer for name in DIRECTIONS for layer in self.networks[name].children() if isinstance(layer, blocks)
         )
 
-    def draw(self, real: Mapping[Domain, Tensor]) -> Tensor:
-        """Where the random numbers stand: every part of a batch is looked at in the same places."""
-        return self.random.get_state()
+    def draw(self, real: Mapping[Domain, Tensor]) -> Drawn:
+        """Draw for each direction whether images are mirrored."""
+        mirrored = dict.fromkeys(DIRECTIONS, False)
+        if self.config.contrast.flip:
+            drawn = torch.rand(len(DIRECTIONS), generator=self.random, device=self.device) < 0.5
+            mirrored = dict(zip(DIRECTIONS, drawn.tolist(), strict=True))
+        return Drawn(mirrored, self.random.get_state())
+
+    def learn(self, parts: Sequence[Part], said: Losses) -> bool:
+        """Update generators first; as published, discriminators first, by the same images."""
+        if not self.config.published:
+            return super().learn(parts, said)
+        with torch.no_grad():
+            made = [self._fakes(part) for part in parts]
+        return self.learn_to_judge(parts, made, said) and self.learn_to_make(parts, said)[0]
+
+    def _fakes(self, part: Part) -> dict[Domain, Tensor]:
+        """Translate alone, as `make` does."""
+        fakes: dict[Domain, Tensor] = {}
+        for direction, start, goal in WAYS:
+            real = part.real[start].flip(3) if part.drawn.mirrored[direction] else part.real[start]
+            with self.autocast():
+                fakes[goal] = self.compute(self.networks[direction], real).float()
+        return fakes
 
     def make(self, part: Part) -> tuple[Losses, dict[Domain, Tensor]]:
         """Losses ``generator``, ``contrast`` and, where the goal is translated too, ``identity``; and the fakes."""
-        self.random.set_state(part.drawn)
+        self.random.set_state(part.drawn.random)
         losses: Losses = {}
         fakes: dict[Domain, Tensor] = {}
         for direction, start, goal in WAYS:
-            found, fake = self._losses(direction, part.real[start], part.real[goal])
+            found, fake = self._losses(direction, part, (start, goal))
             found["generator"] = least_squares(self.judge(goal, fake), True)
             losses = {name: loss + losses.get(name, 0) for name, loss in found.items()}
             fakes[goal] = fake.detach()
@@ -85,11 +119,12 @@ class Contrast(Contest):
         """What the discriminators lose on real images and on fakes."""
         return self.told_apart(part.real, made)
 
-    def _losses(self, direction: Direction, start: Tensor, goal: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+    def _losses(self, direction: Direction, part: Part, ends: tuple[Domain, Domain]) -> tuple[Losses, Tensor]:
         """Contrasts of one direction, and the fakes; keys come from the pass that makes the fakes where they can."""
         settings, net = self.config.contrast, self.networks[direction]
+        start, goal = (part.real[domain] for domain in ends)
         real = torch.cat([start, goal]) if settings.identity else start
-        mirrored = settings.flip and bool(torch.rand((), generator=self.random, device=self.device) < 0.5)
+        mirrored = part.drawn.mirrored[direction]
         with self.autocast():
             made, keys = self.compute(with_taps, net, real.flip(3) if mirrored else real, self.taps)
             queries = self.compute(features_at, net, made, self.taps)
@@ -98,7 +133,9 @@ class Contrast(Contest):
                 with torch.no_grad():
                     keys = features_at(net, real, self.taps)
         count = len(start)
-        losses = {"contrast": self._contrast(direction, [q[:count] for q in queries], [k[:count] for k in keys])}
+        losses: Losses = {
+            "contrast": self._contrast(direction, [q[:count] for q in queries], [k[:count] for k in keys])
+        }
         if settings.identity:
             losses["identity"] = self._contrast(direction, [q[count:] for q in queries], [k[count:] for k in keys])
         return losses, made[:count].float()

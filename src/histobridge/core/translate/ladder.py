@@ -16,7 +16,7 @@ SMALLEST_CROP = 64
 COMPILERS = ("torch._dynamo", "torch._inductor", "torch._functorch")
 WHOLE_BATCH = ("syndiff", "bridgecut")
 """Methods with a loss that looks at a batch as a whole: the spread within it, or the Dice of its labels."""
-CHANGEABLE = ("identity_weight", "parts", "recompute", "crop_px", "device", "compiled")
+CHANGEABLE = ("identity_weight", "contrast", "parts", "recompute", "crop_px", "device", "compiled")
 """Fields of the config that a training may change by itself."""
 
 

@@ -18,6 +18,7 @@ UPSTREAM = SynDiffSettings(
     learning_rate=1.6e-4,
     judge_learning_rate=1e-4,
     share_fakes=False,
+    fixed_statistics=False,
 )
 FAST = SynDiffSettings(
     width=64,
