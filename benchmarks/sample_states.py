@@ -35,9 +35,11 @@ from histobridge.core.runs import Run
 from histobridge.core.sample import make_sample_project, read_truth
 from histobridge.core.stopping import Gain
 from histobridge.core.translate.instant import Instant
+from histobridge.core.translate.quality import report
 from histobridge.core.translate.quality.evidence import structure_picture, tile_picture
 from histobridge.core.translate.quality.report import Quality, Tiling, write_quality
 from histobridge.core.translate.quality.tiling import InTiles
+from histobridge.core.translate.quality.verdict import judged
 from histobridge.core.translations import begin_translation, card_of, to_bytes
 from large import Tiled, add_large, target_field
 
@@ -218,16 +220,28 @@ def translate(project: Project, *, running: bool) -> Run:
         told = {"step": 197, "total": 600, "message": "training", "metrics": {"contrast": 0.31}}
         say(run, "running", started=time.time() - 65, **told)
     else:
-        reason = "Labelled structures stay in place, and images look more like the other modality than by grey values"
         tiling = {
             "source_to_target": Tiling(seam_ratio=1.01, mismatch=0.0),
             "target_to_source": Tiling(seam_ratio=0.98, mismatch=0.0),
         }
-        write_quality(run.path, Quality(ways={}, verdict="good", reasons=(f"{reason} alone.",), tiling=tiling))
+        write_quality(run.path, measured(tiling))
         for name, picture in checked(project, tiling).items():
             Image.fromarray(picture).save(run.path / f"preview-{name}.png")
         say(run, "finished", message="done", step=600, total=600, started=time.time() - 170)
     return run
+
+
+def measured(tiling: dict[str, Tiling]) -> Quality:
+    """A translation of which nothing can be said against."""
+    cycle, robust = (report.Cycle(ssim=ssim, psnr_db=22.6, l1=0.041) for ssim in (0.874, 0.841))
+    looks, alone = (report.Looks(kid=far, fid=20 * far, grey=far / 2, spectrum=5 * far) for far in (0.02, 0.09))
+    ways = {
+        name: report.WayQuality(cycle=cycle, robust=robust, looks=looks, instant=alone, agreement=kept, upright=0.95)
+        for name, kept in (("source_to_target", None), ("target_to_source", 0.93))
+    }
+    labels = {"dice_before": 0.91, "dice_after": 0.89, "count": 1.02, "size": 0.97, "hallucinated": 0.01}
+    borders = {"boundary_px": 0.7, "boundary_high_px": 1.9, "boundary_before_px": 0.6}
+    return judged(Quality(ways=ways, structure=report.Structure(**labels, **borders), tiling=tiling))
 
 
 def checked(project: Project, tiling: dict[str, Tiling]) -> dict[str, np.ndarray]:

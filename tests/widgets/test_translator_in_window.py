@@ -105,6 +105,13 @@ def test_a_translator_is_watched_stopped_resumed_and_judged_on_its_page(make_win
     assert engine.steps[-1] == STEPS
     assert shown.progress.text() == f"Trained: step {STEPS} of {STEPS}."
     assert shown.verdict.words.text().split(".")[0] in ("Good", "Doubtful", "Failed")
+    measured = shown.verdict.measured.text().splitlines()
+    assert {line.split(":")[0] for line in measured} >= {"Look, source to target", "Dark and bright, target to source"}
+    assert {line.rsplit(": ", 1)[1] for line in measured} <= {"good", "doubtful", "failed"}
+    assert not shown.verdict.numbers.isVisibleTo(page)
+    shown.verdict.more.unfold()
+    assert "There and back, source to target: SSIM" in shown.verdict.numbers.text()
+    assert shown.verdict.numbers.isVisibleTo(page)
     assert shown.verdict.tiling.text().startswith("Tiles join, source to target: seams ")
     evidence = shown.verdict.evidence
     assert evidence.isVisibleTo(page)

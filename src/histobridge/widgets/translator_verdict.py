@@ -5,8 +5,10 @@ from collections.abc import Callable
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from histobridge.core.errors import ProjectError
+from histobridge.core.translate.quality.lines import Line, lines_of
 from histobridge.core.translate.quality.report import Quality, read_quality
 from histobridge.core.translate.quality.verdict import tiling_words
+from histobridge.widgets.form import Fold
 from histobridge.widgets.page import ERROR_STYLE, Note, button, row
 from histobridge.widgets.session import Followed
 from histobridge.widgets.triptych import Triptych
@@ -29,14 +31,17 @@ class TranslatorVerdict(QWidget):
     def __init__(self, use: Callable[[str], object]):
         super().__init__()
         self._use, self._run_id = use, ""
-        self.trouble, self.words, self.tiling = Note(style=ERROR_STYLE), Note(), Note()
+        self.trouble, self.words = Note(style=ERROR_STYLE), Note()
+        self.measured, self.tiling, self.numbers = Note(), Note(), Note()
+        self.more = Fold("Other numbers", _holding(self.numbers))
+        self.more.setToolTip("Distances between looks, and how alike images are there and back")
         self.evidence = Triptych(EVIDENCE)
         self.use_button = button("Use it for labels", self._propose, "Go on to Labels with this translator")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        for note in (self.trouble, self.words, self.tiling):
+        for note in (self.trouble, self.words, self.measured, self.tiling):
             layout.addWidget(note)
-        for widget in (self.evidence, row(self.use_button)):
+        for widget in (self.more, self.evidence, row(self.use_button)):
             layout.addWidget(widget)
 
     def follow(self, item: Followed) -> None:
@@ -50,6 +55,10 @@ class TranslatorVerdict(QWidget):
         self._run_id = item.run.id
         self.trouble.say(trouble)
         self.words.say(quality.words() if quality is not None else "")
+        lines = lines_of(quality) if quality is not None else []
+        self.measured.say(_text([line for line in lines if line.verdict]))
+        self.numbers.say(_text([line for line in lines if not line.verdict]))
+        self.more.setVisible(bool(self.numbers.text()))
         self.tiling.say(_not_said_yet(quality) if quality is not None else "")
         if done:
             self.evidence.follow(item.run.path)
@@ -58,6 +67,19 @@ class TranslatorVerdict(QWidget):
 
     def _propose(self) -> None:
         self._use(self._run_id)
+
+
+def _text(lines: list[Line]) -> str:
+    return "\n".join(line.words() for line in lines)
+
+
+def _holding(note: Note) -> QWidget:
+    """Put a note into a widget of its own, which can be folded away; a note shows itself."""
+    holder = QWidget()
+    layout = QVBoxLayout(holder)
+    layout.setContentsMargins(10, 0, 0, 0)
+    layout.addWidget(note)
+    return holder
 
 
 def _not_said_yet(quality: Quality) -> str:

@@ -110,8 +110,8 @@ def _levels(config: TrainTranslatorConfig, power: int) -> float:
     """What the levels of SynDiff's generators come to over those published, by a power of their channels."""
 
     def total(width: int, multipliers: Sequence[int], blocks: int) -> float:
-        areas = (float((width * times) ** power) / 4**level for level, times in enumerate(multipliers))
-        return sum(areas) * (2 * blocks + 3)
+        areas = (float(width * times) ** power / float(4**level) for level, times in enumerate(multipliers))
+        return (2 * blocks + 3) * float(sum(areas))
 
     settings = config.syndiff
     ours = total(settings.width, settings.multipliers, settings.residual_blocks)

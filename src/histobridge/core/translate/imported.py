@@ -26,6 +26,7 @@ from histobridge.core.translate.generators import generator_of, reach_of
 from histobridge.core.translate.import_config import ImportTranslatorConfig, Spread
 from histobridge.core.translate.instant import Instant
 from histobridge.core.translate.map_norms import Grid, Moments, Place, Statistics, norms_of, with_map_norms
+from histobridge.core.translate.quality.lines import result_of
 from histobridge.core.translate.quality.measure import examine
 from histobridge.core.translate.quality.panel import panel_of_project
 from histobridge.core.translate.quality.report import write_quality
@@ -225,7 +226,8 @@ def import_translator(project: Project, run: Run, config: ImportTranslatorConfig
     Returns
     -------
     dict
-        ``directions``, and ``verdict`` in words where the images are large enough to tell.
+        ``directions``, and ``verdict`` in words and ``measured``, a row a measure, where the images are large enough to
+        tell.
 
     Raises
     ------
@@ -258,6 +260,6 @@ def import_translator(project: Project, run: Run, config: ImportTranslatorConfig
     if panel is not None:
         quality, pictures = examine(translator, panel)
         write_quality(run.path, quality)
-        result["verdict"] = quality.words()
+        result |= result_of(quality)
         yield Progress(2, 2, "looked at what it makes", {}, pictures)
     return result

@@ -19,6 +19,7 @@ from histobridge.core.translate.ladder import Outside, changes, check_processes
 from histobridge.core.translate.learner import TrainedTranslator, load_trained
 from histobridge.core.translate.polarity import UNSETTLED, with_fitting_identity
 from histobridge.core.translate.quality.choosing import Chooser
+from histobridge.core.translate.quality.lines import result_of
 from histobridge.core.translate.quality.measure import examine, measure
 from histobridge.core.translate.quality.panel import panel_of_project
 from histobridge.core.translate.quality.report import write_quality
@@ -47,9 +48,9 @@ def train_translator(project: Project, run: Run, config: TrainTranslatorConfig) 
     Returns
     -------
     dict
-        ``steps``, ``images``: how many of each domain it has seen, and ``verdict``: what is to be thought of it, in
-        words, where the images are large enough to tell; ``changed``: fields of the config that the training changed,
-        if it did, because memory ran out or the polarity is not certain.
+        ``steps``, ``images``: how many of each domain it has seen, ``verdict``: what is to be thought of it, in words,
+        and ``measured``, a row a measure, where the images are large enough to tell; ``changed``: fields of the config
+        that the training changed, if it did, because memory ran out or the polarity is not certain.
 
     Raises
     ------
@@ -95,7 +96,7 @@ def train_translator(project: Project, run: Run, config: TrainTranslatorConfig) 
         if chooser is not None:
             quality = quality.model_copy(update={"step": chooser.step, "history": tuple(chooser.history)})
         write_quality(run.path, quality)
-        result["verdict"] = quality.words()
+        result |= result_of(quality)
         yield Progress(config.steps, config.steps, "looked at what it makes", {}, pictures)
     translator.save(run.path)
     return result

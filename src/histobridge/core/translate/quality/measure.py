@@ -125,9 +125,11 @@ class _Way:
         real = [shown.image for shown in self.goal]
         of_real, of_bare, of_fakes = (self._features(images) for images in (real, bare, self.fakes))
         scaled = standardised(np.concatenate([of_real, of_bare]), of_real, of_bare, of_fakes)
+        # What comes back has the look of its domain: so has what it is compared with, else no network could be perfect.
+        wanted = [self.panel.instant.translate(image, OPPOSITE[self.direction], self.look) for image in bare]
         return WayQuality(
-            cycle=_cycle(self.start, self.back) if self.returns else None,
-            robust=_cycle(self.start, self.returned) if self.returns else None,
+            cycle=_cycle(wanted, self.back) if self.returns else None,
+            robust=_cycle(wanted, self.returned) if self.returns else None,
             looks=_looks((real, scaled[0]), (self.fakes, scaled[2])),
             instant=_looks((real, scaled[0]), (bare, scaled[1])),
             agreement=self._agreement(bare),
@@ -165,9 +167,9 @@ def _looks(real: tuple[Sequence[Image], Features], fake: tuple[Sequence[Image], 
     )
 
 
-def _cycle(shown: Sequence[Shown], back: Sequence[Image]) -> Cycle:
+def _cycle(wanted: Sequence[Image], back: Sequence[Image]) -> Cycle:
     """Mean scores of images and what came back of them."""
-    scores = [cycle_score(one.image, other) for one, other in zip(shown, back, strict=True)]
+    scores = [cycle_score(one, other) for one, other in zip(wanted, back, strict=True)]
     return Cycle(
         ssim=float(np.mean([score.ssim for score in scores])),
         psnr_db=float(np.mean([score.psnr_db for score in scores])),

@@ -3,18 +3,10 @@
 from collections.abc import Iterator
 
 from histobridge.core.base_config import Direction
-from histobridge.core.translate.quality.report import Quality, Structure, Tiling, Verdict, WayQuality
-from histobridge.core.translate.quality.upright import EXCHANGED_BELOW
+from histobridge.core.translate.quality.lines import TINY, is_exchanged, lines_of
+from histobridge.core.translate.quality.report import Quality, Structure, Tiling, Verdict
 
-BORDER_PX = 1.5
-"""Borders displaced further than this, and by a pixel more than the labels themselves, are not those of the labels."""
 MOST_PX = 4.0
-KEPT = {"failed": 0.7, "doubtful": 0.85}
-"""Share of the agreement with the labels that must be left."""
-COUNT = {"failed": 2.0, "doubtful": 1.33}
-SIZE = {"failed": 1.5, "doubtful": 1.2}
-"""Factor by which number and size of objects may change, either way."""
-INVENTED = {"failed": 0.15, "doubtful": 0.07}
 MOST_LOST = 0.3
 """Of the agreement between what is found in translations of the target and by grey values alone."""
 KEPT_SHARE = 0.75
@@ -27,9 +19,6 @@ SEAM = 1.5
 outlines there."""
 LEVELS = 127.5
 """Grey levels of 8 bits in a unit of values in [-1, 1]."""
-FARTHER = 1.1
-"""Factor by which the kernel distance may exceed that of the instant map: it is uncertain by about as much."""
-TINY = 1e-6
 
 Found = tuple[Verdict, str]
 
@@ -56,7 +45,7 @@ def score_of(quality: Quality) -> float:
     Looks count less, since tissues differ in more than their look: whoever comes closest to the other domain has
     changed the anatomy (docs/decisions/0012).
     """
-    if any(_exchanged(way) for way in quality.ways.values()):
+    if any(is_exchanged(way) for way in quality.ways.values()):
         return 0.0
     looks = [_share(way.instant.kid, way.looks.kid) for way in quality.ways.values()]
     agreements = [way.agreement for way in quality.ways.values() if way.agreement is not None]
@@ -67,11 +56,6 @@ def score_of(quality: Quality) -> float:
         similar = [max(0.0, way.robust.ssim) for way in quality.ways.values() if way.robust is not None]
         parts = [sum(similar) / max(1, len(similar))]
     return KEPT_SHARE * sum(parts) / len(parts) + (1 - KEPT_SHARE) * sum(looks) / len(looks)
-
-
-def _exchanged(way: WayQuality) -> bool:
-    """Whether dark is bright, against what matching says."""
-    return way.upright is not None and way.upright < EXCHANGED_BELOW
 
 
 def _share(instant: float, learned: float) -> float:
@@ -119,22 +103,12 @@ def _findings(quality: Quality) -> Iterator[Found]:
         )
     elif structure is None:
         yield "doubtful", "No segmenter of the source has looked at it, so nobody knows what becomes of structures."
-    else:
-        yield from _structure_findings(structure)
-    for direction, way in quality.ways.items():
-        if _exchanged(way):
-            yield "failed", _exchanged_words(direction)
-        if way.looks.kid > FARTHER * max(way.instant.kid, 0.0) + TINY:
-            name = direction.replace("_", " ")
-            yield "doubtful", f"From {name}, images look no more like the other modality than by grey values alone."
+    for line in lines_of(quality):
+        if line.verdict is not None and line.reason:
+            yield line.verdict, line.reason
     for direction, tiling in quality.tiling.items():
         if not joins(tiling):
             yield "doubtful", _tiling_words(direction, tiling)
-
-
-def _exchanged_words(direction: Direction) -> str:
-    name = direction.replace("_", " ")
-    return f"From {name}, dark and bright are exchanged, against what Match says; check the polarity there."
 
 
 def tiling_words(quality: Quality) -> str:
@@ -173,31 +147,3 @@ def joins(tiling: Tiling) -> bool:
 
 def _seam_seen(tiling: Tiling) -> bool:
     return tiling.seam_ratio > SEAM * max(1.0, tiling.before)
-
-
-def _structure_findings(found: Structure) -> Iterator[Found]:
-    share = found.dice_after / max(found.dice_before, TINY)
-    for verdict, limit in _limits(KEPT):
-        if share < limit:
-            yield verdict, f"Only {share:.0%} of the agreement with your labels is left after translation."
-            break
-    for factors, value, words in (
-        (COUNT, found.count, "times as many objects are found after translation"),
-        (SIZE, found.size, "times the size is what objects have after translation"),
-    ):
-        for verdict, limit in _limits(factors):
-            if value is not None and not 1 / limit <= value <= limit:
-                yield verdict, f"{value:.2f} {words}."
-                break
-    for verdict, limit in _limits(INVENTED):
-        if found.hallucinated > limit:
-            yield verdict, f"{found.hallucinated:.0%} of the pixels show another structure after translation."
-            break
-    before = found.boundary_before_px or 0.0
-    if found.boundary_px is not None and found.boundary_px > max(BORDER_PX, before + 1):
-        yield "failed", f"Borders lie {found.boundary_px:.1f} px from those of your labels (median)."
-
-
-def _limits(table: dict[str, float]) -> tuple[tuple[Verdict, float], tuple[Verdict, float]]:
-    """Both limits of a measure, the strict verdict first."""
-    return ("failed", table["failed"]), ("doubtful", table["doubtful"])
