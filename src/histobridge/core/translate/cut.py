@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from histobridge.core.config import Direction, Domain, TrainTranslatorConfig
+from histobridge.core.translate import crew
 from histobridge.core.translate.contest import DIRECTIONS, DOMAINS, WAYS, Contest, Losses, Part
 from histobridge.core.translate.generators import (
     discriminator_of,
@@ -66,6 +67,7 @@ class Contrast(Contest):
         if config.published:
             self.average_limit = LAST  # as its authors did
         self.taps = taps_of(config)
+        self._ahead: tuple[Losses, dict[Domain, Tensor]] | None = None
 
     def worth_compiling(self) -> Iterable[nn.Module]:
         """Discriminators, and the residual blocks of generators, whose layers are called one by one."""
@@ -87,33 +89,38 @@ class Contrast(Contest):
         """Update generators first; as published, discriminators first, by the same images."""
         if not self.config.published:
             return super().learn(parts, said)
-        with torch.no_grad():
-            made = [self._fakes(part) for part in parts]
-        return self.learn_to_judge(parts, made, said) and self.learn_to_make(parts, said)[0]
-
-    def _fakes(self, part: Part) -> dict[Domain, Tensor]:
-        """Translate alone, as `make` does."""
-        fakes: dict[Domain, Tensor] = {}
-        for direction, start, goal in WAYS:
-            real = part.real[start].flip(3) if part.drawn.mirrored[direction] else part.real[start]
-            with self.autocast():
-                fakes[goal] = self.compute(self.networks[direction], real).float()
-        return fakes
+        if len(parts) == 1 and crew.size() == 1:
+            # What generators learn from later is kept meanwhile; of several parts that would be too much.
+            self._ahead = self._translated(parts[0])
+            made = [{domain: fake.detach() for domain, fake in self._ahead[1].items()}]
+        else:
+            with torch.no_grad():
+                made = [self._translated(part)[1] for part in parts]
+        try:
+            return self.learn_to_judge(parts, made, said) and self.learn_to_make(parts, said)[0]
+        finally:
+            self._ahead = None
 
     def make(self, part: Part) -> tuple[Losses, dict[Domain, Tensor]]:
         """Losses ``generator``, ``contrast`` and, where the goal is translated too, ``identity``; and the fakes."""
+        losses, fakes = self._ahead or self._translated(part)
+        fooled = [least_squares(self.judge(goal, fake), True) for goal, fake in fakes.items()]
+        contrast = losses["contrast"]
+        if "identity" in losses:
+            contrast = (contrast + losses["identity"]) / 2
+        losses = losses | {"generator": torch.stack(fooled).sum()}
+        total = losses["generator"] + self.config.contrast.weight * contrast
+        return losses | {"loss": total}, {domain: fake.detach() for domain, fake in fakes.items()}
+
+    def _translated(self, part: Part) -> tuple[Losses, dict[Domain, Tensor]]:
+        """Contrasts of both directions, and the fakes."""
         self.random.set_state(part.drawn.random)
         losses: Losses = {}
         fakes: dict[Domain, Tensor] = {}
         for direction, start, goal in WAYS:
-            found, fake = self._losses(direction, part, (start, goal))
-            found["generator"] = least_squares(self.judge(goal, fake), True)
+            found, fakes[goal] = self._losses(direction, part, (start, goal))
             losses = {name: loss + losses.get(name, 0) for name, loss in found.items()}
-            fakes[goal] = fake.detach()
-        contrast = losses["contrast"]
-        if "identity" in losses:
-            contrast = (contrast + losses["identity"]) / 2
-        return losses | {"loss": losses["generator"] + self.config.contrast.weight * contrast}, fakes
+        return losses, fakes
 
     def judge_made(self, part: Part, made: dict[Domain, Tensor]) -> Tensor:
         """What the discriminators lose on real images and on fakes."""
