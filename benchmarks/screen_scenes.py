@@ -102,7 +102,7 @@ def translators(stage, project: Project) -> None:
         ("training", "Translate, while it trains: the same tiles there and back, in both directions."),
         ("curves", "Translate, while it trains: what is measured on these tiles, and the losses."),
         ("stopped", "Translate, stopped: what was learned is kept, and Resume goes on from there."),
-        ("verdict", "Translate: a verdict in words and pictures: what was invented, and where tiles can be seen."),
+        ("verdict", "Translate: the verdict, and every measure with one of its own; pictures follow below."),
     ):
         if name in ("training", "verdict"):
             run = states.translate(project, running=name == "training")
