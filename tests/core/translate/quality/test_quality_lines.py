@@ -58,6 +58,7 @@ def test_a_good_translation_says_so_for_every_measure_that_decides():
         ({"structure": structure(hallucinated=0.2)}, "structures invented", "failed"),
         ({"structure": structure(boundary_px=3.0)}, "borders", "failed"),
         ({"ways": {THERE: way(looks=looks(0.05))}}, "look, source to target", "doubtful"),
+        ({"ways": {THERE: way(), BACK: way(agreement=0.69)}}, "structures kept, target to source", "doubtful"),
         ({"ways": {THERE: way(), BACK: way(upright=-0.8)}}, "dark and bright, target to source", "failed"),
     ],
 )

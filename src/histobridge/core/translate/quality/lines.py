@@ -15,6 +15,8 @@ COUNT = {"failed": 2.0, "doubtful": 1.33}
 SIZE = {"failed": 1.5, "doubtful": 1.2}
 """Factor by which number and size of objects may change, either way."""
 INVENTED = {"failed": 0.15, "doubtful": 0.07}
+MOST_LOST = 0.3
+"""Of the agreement between what is found in translations of the target and by grey values alone."""
 FARTHER = 1.1
 """Factor by which the kernel distance may exceed that of the instant map: it is uncertain by about as much."""
 TINY = 1e-6
@@ -117,7 +119,10 @@ def _of_way(direction: Direction, way: WayQuality) -> Iterator[Line]:
     alone = f"{way.instant.fid:.2f}, {way.instant.grey:.3f}, {way.instant.spectrum:.2f}"
     yield Line(f"distances, {name}", f"{told} ({alone})")
     if way.agreement is not None:
-        yield Line(f"structures kept, {name}", f"{way.agreement:.0%} (Dice with those by grey values alone)")
+        lost = way.agreement < 1 - MOST_LOST
+        reason = f"From {name}, only {way.agreement:.0%} of what is found by grey values alone is found again."
+        told = f"{way.agreement:.0%} of those by grey values alone (Dice)"
+        yield Line(f"structures kept, {name}", told, "doubtful" if lost else "good", reason if lost else "")
     if way.cycle is not None and way.robust is not None:
         told = f"SSIM {way.cycle.ssim:.3f}, PSNR {way.cycle.psnr_db:.1f} dB, L1 {way.cycle.l1:.3f}"
         yield Line(f"there and back, {name}", f"{told} (SSIM {way.robust.ssim:.3f} with noise in between)")

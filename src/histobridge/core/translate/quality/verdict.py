@@ -3,12 +3,10 @@
 from collections.abc import Iterator
 
 from histobridge.core.base_config import Direction
-from histobridge.core.translate.quality.lines import TINY, is_exchanged, lines_of
+from histobridge.core.translate.quality.lines import MOST_LOST, TINY, is_exchanged, lines_of
 from histobridge.core.translate.quality.report import Quality, Structure, Tiling, Verdict
 
 MOST_PX = 4.0
-MOST_LOST = 0.3
-"""Of the agreement between what is found in translations of the target and by grey values alone."""
 KEPT_SHARE = 0.75
 MISMATCH = 0.05
 """Grey difference between two grids of tiles that can be seen."""
@@ -82,7 +80,8 @@ def judged(quality: Quality) -> Quality:
     Quality
         Failed where one of the structure measures is beyond its limit, or dark and bright are exchanged; doubtful where
         a measure is close to its limit, where the network makes images no more like the goal than the instant map,
-        where tiles do not join, or where no segmenter could look at it.
+        where the segmenter does not find in translations of the target what it finds by grey values alone, where tiles
+        do not join, or where no segmenter could look at it.
     """
     found = list(_findings(quality))
     verdicts = [verdict for verdict, _ in found]
