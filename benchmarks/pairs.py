@@ -115,9 +115,11 @@ class Notes:
     def done(self, *cell) -> bool:
         return list(cell) in self._values["done"]
 
-    def has(self, key: str) -> bool:
-        """Whether a run was begun."""
-        return key in self._values["runs"]
+    def finished(self, project: Project, key: str) -> Run | None:
+        """A run that was performed to its end."""
+        run_id, _ = self._values["runs"].get(key, ("", 0))
+        run = project.run(run_id) if run_id else None
+        return run if run is not None and run.state().status == "finished" else None
 
     def made(self, key: str) -> tuple[str, float]:
         """Id of a run that was performed, and its seconds."""

@@ -48,9 +48,9 @@ def results(pair: Pair, arguments: argparse.Namespace) -> Iterator[dict]:
     """Rows of what was trained, by method, seed and direction."""
     for seed in arguments.seeds:
         for method in arguments.methods:
-            if not pair.notes.has(f"{method}-{seed}"):
+            run = pair.notes.finished(pair.project, f"{method}-{seed}")
+            if run is None:
                 continue
-            run = pair.project.run(pair.notes.made(f"{method}-{seed}")[0])
             translator = load_trained(run.path, "cpu")
             panel = panel_of_project(pair.project, load_matching(pair.project, translator.card.config.matching), "cpu")
             assert panel is not None

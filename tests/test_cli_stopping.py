@@ -1,6 +1,5 @@
 """Signals and steps: what stops between two steps, what at once, and what is left behind."""
 
-import os
 import signal
 
 import pytest
@@ -9,8 +8,20 @@ from histobridge.cli.stopping import interrupted_between_steps, stops_at_next_st
 from histobridge.core.job import Progress, finish
 
 
+@pytest.fixture(autouse=True)
+def survive():
+    """Without the handlers under test a signal fails the test instead of ending all tests."""
+
+    def told(number, _):
+        raise AssertionError(f"signal {number} came through")
+
+    before = signal.signal(signal.SIGTERM, told)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
 def send(number):
-    os.kill(os.getpid(), number)
+    signal.raise_signal(number)
 
 
 def test_a_stop_is_asked_for_once_however_often_sigterm_comes(capsys):
@@ -52,3 +63,15 @@ def test_a_job_without_a_run_ends_after_a_whole_step(number):
         finish(job(), watch)
     assert done == [1, 2]
     assert [progress.step for progress in seen] == [1, 2]
+
+
+def test_the_stop_is_asked_for_though_nobody_reads_what_is_said(monkeypatch):
+    class Gone:
+        def write(self, _):
+            raise BrokenPipeError
+
+    asked = []
+    monkeypatch.setattr("sys.stderr", Gone())
+    with stops_at_next_step(lambda: asked.append(True)):
+        send(signal.SIGTERM)
+    assert asked == [True]

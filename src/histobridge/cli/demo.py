@@ -30,7 +30,8 @@ def demo(namespace: argparse.Namespace) -> Outcome:
     line = ProgressLine("Demo")
     job = run_demo(out)
     output, shown, running = contextlib.redirect_stdout(sys.stderr), contextlib.closing(line), contextlib.closing(job)
-    with output, shown, running, interrupted_between_steps(line) as watch:
+    # The job is closed, and so writes its checkpoint, before signals act as usual again.
+    with output, shown, interrupted_between_steps(line) as watch, running:
         result = finish(job, watch)
     seconds = round(time.monotonic() - began, 1)
     lines = [*table(result["table"]), "", *(f"{name}: {path}" for name, path in result["files"].items())]

@@ -29,9 +29,10 @@ def stops_at_next_step(stop: Callable[[], object]) -> Iterator[None]:
         if asked:
             return
         asked = True
-        by = "" if number == signal.SIGINT else " (SIGTERM)"
-        sys.stderr.write(f"\nstopping at the next step{by}; Ctrl-C stops at once\n")
         stop()
+        by = "" if number == signal.SIGINT else " (SIGTERM)"
+        with contextlib.suppress(OSError):  # whoever reads it may be gone, by the same signal
+            sys.stderr.write(f"\nstopping at the next step{by}; Ctrl-C stops at once\n")
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -143,5 +143,5 @@ def test_noise_on_the_way_is_another_for_each_direction_and_image(pair):
     there, back = (same.generate(image, direction) for direction in same.generators)
     assert not np.allclose(there, back, atol=1e-4)
     looks = (np.linspace(-1, end, 257, dtype=np.float32) for end in (1, 0.9))
-    here, elsewhere = (same._drawn_for(look).generate(image, "source_to_target") for look in looks)
+    here, elsewhere = (same.drawn_for(look).generate(image, "source_to_target") for look in looks)
     assert not np.allclose(here, elsewhere, atol=1e-4)

@@ -1,7 +1,7 @@
 import pytest
 
 from histobridge.core.matching import Matching
-from histobridge.core.translate.ladder import changes
+from histobridge.core.translate.ladder import changes_told
 from histobridge.core.translate.polarity import with_fitting_identity
 from histobridge.core.translator_config import TrainTranslatorConfig
 
@@ -56,8 +56,8 @@ def test_identity_losses_are_on_only_where_the_polarity_is_settled(values, on):
 
 
 @pytest.mark.parametrize(
-    ("method", "field"), [("cyclegan", "identity_weight"), ("syndiff", "identity_weight"), ("cut", "contrast")]
+    ("method", "field"), [("cyclegan", "identity_weight"), ("syndiff", "identity_weight"), ("cut", "contrast.identity")]
 )
 def test_that_one_was_switched_off_is_told_with_the_result(method, field):
     asked = TrainTranslatorConfig(method=method)
-    assert list(changes(asked, with_fitting_identity(asked, matched(certainty=0.6, certain=False)))) == [field]
+    assert list(changes_told(asked, with_fitting_identity(asked, matched(certainty=0.6, certain=False)))) == [field]

@@ -199,7 +199,7 @@ def test_the_noise_belongs_to_places_of_one_image(pair, learned):
     assert np.array_equal(here, learned.translate(image, THERE, look))
     assert not np.array_equal(here, there)
     # The other look would be given to it on the way; what the network makes must differ for more than that.
-    drawn, otherwise = (learned._drawn_for(one).generate(image, THERE) for one in (look, other))
+    drawn, otherwise = (learned.drawn_for(one).generate(image, THERE) for one in (look, other))
     assert not np.allclose(drawn, otherwise, atol=1e-3)
 
 

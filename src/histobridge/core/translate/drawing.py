@@ -31,9 +31,9 @@ class Drawing(CycleGan):
 
     def translate(self, image: Image, direction: Direction, look: Look, origin: tuple[int, int] = (0, 0)) -> Image:
         """Translate one crop with the noise of its image; see `Translator.translate`."""
-        return CycleGan.translate(self._drawn_for(look), image, direction, look, origin)
+        return CycleGan.translate(self.drawn_for(look), image, direction, look, origin)
 
-    def _drawn_for(self, look: Look) -> Self:
+    def drawn_for(self, look: Look) -> Self:
         """Return the same translator with the noise of the image that has this look."""
         drawn = copy(self)
         drawn.noise = self.noise.of_image(look)

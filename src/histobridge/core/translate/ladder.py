@@ -16,7 +16,7 @@ SMALLEST_CROP = 64
 COMPILERS = ("torch._dynamo", "torch._inductor", "torch._functorch")
 WHOLE_BATCH = ("syndiff", "bridgecut")
 """Methods with a loss that looks at a batch as a whole: the spread within it, or the Dice of its labels."""
-CHANGEABLE = ("identity_weight", "contrast", "parts", "recompute", "crop_px", "device", "compiled")
+CHANGEABLE = ("identity_weight", "parts", "recompute", "crop_px", "device", "compiled")
 """Fields of the config that a training may change by itself."""
 
 
@@ -143,6 +143,12 @@ def changes(asked: TrainTranslatorConfig, now: TrainTranslatorConfig) -> dict[st
     """What a training has changed of what was asked, as JSON values, for its checkpoint."""
     values, before = now.model_dump(mode="json"), asked.model_dump(mode="json")
     return {name: values[name] for name in CHANGEABLE if values[name] != before[name]}
+
+
+def changes_told(asked: TrainTranslatorConfig, now: TrainTranslatorConfig) -> dict[str, Any]:
+    """What is changed of what was asked, for the user: also a loss that was switched off before the start."""
+    contrast = {"contrast.identity": now.contrast.identity} if now.contrast != asked.contrast else {}
+    return changes(asked, now) | contrast
 
 
 def changed(asked: TrainTranslatorConfig, changes: Mapping[str, Any]) -> TrainTranslatorConfig:

@@ -15,7 +15,7 @@ from histobridge.core.translate.base import Image, Translator, look_of
 from histobridge.core.translate.crops import Field, Labelled
 from histobridge.core.translate.fields import fields_of, seen_of
 from histobridge.core.translate.instant import Identity, Instant
-from histobridge.core.translate.ladder import Outside, changes, check_processes
+from histobridge.core.translate.ladder import Outside, changes_told, check_processes
 from histobridge.core.translate.learner import TrainedTranslator, load_trained
 from histobridge.core.translate.polarity import UNSETTLED, with_fitting_identity
 from histobridge.core.translate.quality.choosing import Chooser
@@ -88,7 +88,7 @@ def train_translator(project: Project, run: Run, config: TrainTranslatorConfig) 
         "steps": config.steps,
         "images": {domain: len(of_domain) for domain, of_domain in ids.items()},
     }
-    if less := changes(asked, translator.card.config):
+    if less := changes_told(asked, translator.card.config):
         result["changed"] = less
     if panel is not None:
         yield Progress(config.steps, config.steps, "looking at what it makes")

@@ -47,7 +47,7 @@ class SynDiff(Drawing):
         self, image: Image, direction: Direction, look: Look, origin: tuple[int, int], inside: Window
     ) -> Image:
         """Translate a crop of which the pixels `inside` alone are wanted; see `WorksInTiles`."""
-        drawn = self._drawn_for(look)
+        drawn = self.drawn_for(look)
         return self._in_looks(image, direction, look, lambda seen: drawn.generate(seen, direction, origin, inside))
 
     def generate(

@@ -74,7 +74,7 @@ class SynDiffSettings(Config):
 
     share_fakes: bool = True
     """Discriminators learn from the images that the generators just learned from; off: from others, as published, which
-    takes half as long again."""
+    takes a sixth longer."""
 
     recompute: bool = False
     """Compute layers twice to need far less memory."""

@@ -1,66 +1,14 @@
 import numpy as np
 import pytest
-import torch
 from scipy import ndimage
-from torch import nn
 
 from histobridge.core.errors import ProjectError
 from histobridge.core.files import write_json
-from histobridge.core.segment.model import ModelCard, Segmenter
-from histobridge.core.translate.base import look_of
-from histobridge.core.translate.instant import Identity, Instant
+from histobridge.core.translate.instant import Identity
 from histobridge.core.translate.quality.features import segmenter_features
 from histobridge.core.translate.quality.measure import examine, measure
-from histobridge.core.translate.quality.panel import Panel, Shown, panel_of_fields
 from histobridge.core.translate.quality.report import read_quality, write_quality
-from histobridge.core.translate.quality.verdict import joins, judged, tiling_words
-
-CENTRES = ((30, 30), (30, 98), (98, 30), (98, 98), (64, 64))
-
-
-class Threshold(nn.Module):
-    """Finds what is bright."""
-
-    def __init__(self):
-        super().__init__()
-        self.norm = nn.BatchNorm2d(1)
-
-    def forward(self, x):
-        self.norm(nn.functional.avg_pool2d(x, 4))
-        return torch.cat([-20 * x, 20 * x], dim=1)
-
-
-def discs(dy, dx, radius=12):
-    y, x = np.mgrid[:128, :128]
-    inside = np.zeros((128, 128), np.uint8)
-    for row, column in CENTRES:
-        inside[np.hypot(y - row - dy, x - column - dx) < radius] = 1
-    return inside
-
-
-def drawn(labels, seed, blur=0.0):
-    noise = np.random.default_rng(seed).normal(0, 0.1, labels.shape)
-    image = np.where(labels, 0.6, -0.6) + ndimage.gaussian_filter(noise, blur) * (1 + 3 * blur)
-    return np.clip(ndimage.gaussian_filter(image, 0.7), -1, 1).astype(np.float32)
-
-
-@pytest.fixture(scope="module")
-def panel():
-    labels = [discs(*offset) for offset in ((0, 0), (4, -3))]
-    source = [Shown(image := drawn(one, seed), look_of(image), one) for seed, one in enumerate(labels)]
-    target = [Shown(image := drawn(discs(-4, 4), 5, 1.0), look_of(image))]
-    instant = Instant(False, source[0].look, target[0].look)
-    card = ModelCard(
-        preset="tiny",
-        classes=("disc",),
-        values=(1,),
-        domain="source",
-        working_um=1,
-        object_diameter_px=24,
-        quantiles=tuple(map(float, source[0].look)),
-        trained_on=(),
-    )
-    return Panel(source, target, instant, Segmenter(Threshold(), card))
+from histobridge.core.translate.quality.verdict import judged
 
 
 class Bent(Identity):
@@ -145,99 +93,6 @@ def test_looking_more_like_the_target_raises_the_score_and_less_makes_it_doubtfu
     assert 1 >= better.score > same.score > worse.score >= 0
     assert (better.verdict, same.verdict, worse.verdict) == ("good", "good", "doubtful")
     assert "no more like the other modality than by grey values alone" in worse.words()
-
-
-class Stepped(Identity):
-    """Adds a constant to every crop, another to each, in one direction."""
-
-    def __init__(self, wrong):
-        super().__init__()
-        object.__setattr__(self, "wrong", wrong)
-
-    def translate(self, image, direction, look, origin=(0, 0)):
-        return image + np.float32(0.3 * (sum(origin) // 20 % 2)) if direction == self.wrong else image
-
-
-class OwnTiles(Stepped):
-    """The same by tiles of its own, wherever a crop starts; so two grids of crops never differ."""
-
-    side = 32
-
-    def __init__(self, wrong):
-        super().__init__(wrong)
-        object.__setattr__(self, "alignment", self.side)
-
-    def translate(self, image, direction, look, origin=(0, 0)):
-        y, x = (np.arange(size) + start for size, start in zip(image.shape, origin, strict=True))
-        steps = 0.5 * ((y[:, None] // self.side + x // self.side) % 2)
-        return (image + steps).astype(np.float32) if direction == self.wrong else image
-
-
-class LargeTiles(OwnTiles):
-    """The same, of tiles that are larger than what is looked at."""
-
-    side = 384
-
-
-class FadingTiles(Identity):
-    """Tiles of its own that fade into each other, each brighter or darker than the next: no border has a step."""
-
-    def __init__(self, wrong, step=0.5):
-        super().__init__()
-        for name, value in {"wrong": wrong, "step": step, "alignment": 32}.items():
-            object.__setattr__(self, name, value)
-
-    def translate_inside(self, image, direction, look, origin, inside):
-        return self.translate(image, direction, look, origin)
-
-    def translate(self, image, direction, look, origin=(0, 0)):
-        # A tile starts where the crop does.
-        y, x = (np.arange(size) / 32 + start // 32 for size, start in zip(image.shape, origin, strict=True))
-        waves = self.step * np.cos(np.pi * y)[:, None] * np.cos(np.pi * x)
-        return (image + waves).astype(np.float32) if direction == self.wrong else image
-
-
-@pytest.fixture(scope="module")
-def unjudged(panel):
-    """The panel without a segmenter, which says nothing of tiles."""
-    fields = [[shown.image for shown in side] for side in (panel.source, panel.target)]
-    return panel_of_fields(*fields, panel.instant)
-
-
-@pytest.mark.parametrize("translator", [Stepped, OwnTiles, LargeTiles])
-@pytest.mark.parametrize("wrong", ["source_to_target", "target_to_source"])
-def test_a_constant_added_to_each_tile_is_caught_in_either_direction(unjudged, wrong, translator):
-    quality = examine(translator(wrong), unjudged)[0]
-    told = dict(zip(quality.tiling, tiling_words(quality).splitlines(), strict=True))
-    assert {way for way, line in told.items() if line.startswith("Tiles do not join")} == {wrong}
-    worst = quality.tiling[wrong].worst
-    assert f"most at {worst.axis} {worst.at} ({worst.ratio:.2f})" in told[wrong]
-    assert told[wrong] in quality.reasons
-    assert quality.verdict == "doubtful"
-
-
-@pytest.mark.parametrize("wrong", ["source_to_target", "target_to_source"])
-def test_tiles_that_differ_are_caught_where_they_fade_into_each_other(unjudged, wrong):
-    quality, pictures = examine(FadingTiles(wrong), unjudged)
-    tiling = quality.tiling[wrong]
-    assert tiling.seam_ratio <= 1.1 * max(1, tiling.before)
-    assert not joins(tiling)
-    assert "most at" not in tiling_words(quality)
-    assert [line for line in quality.reasons if "do not join" in line] == [
-        line for line in tiling_words(quality).splitlines() if wrong.replace("_", " ") in line
-    ]
-    assert joins(examine(FadingTiles(wrong, step=0.02), unjudged)[0].tiling[wrong])
-    assert pictures["tiles"].std(axis=2).max() > 0
-
-
-def test_how_tiles_join_is_told_for_both_directions_wherever_it_was_measured(panel):
-    lines = tiling_words(examine(panel.instant, panel)[0]).splitlines()
-    assert [line.split(":")[0] for line in lines] == [
-        "Tiles join, source to target",
-        "Tiles join, target to source",
-    ]
-    assert all(line.endswith("mismatch 0.0 on average, 0.0 at most, of 255 grey levels.") for line in lines)
-    assert tiling_words(measure(panel.instant, panel)) == ""
 
 
 def test_a_file_of_when_one_direction_was_looked_at_is_still_read(tmp_path):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from histobridge.core.translate.base import Image, to_levels
 from histobridge.core.translate.quality.report import Seam
 from histobridge.core.translate.quality.tiling import InTiles
-from histobridge.core.translate.quality.verdict import MISMATCH, joins
+from histobridge.core.translate.quality.verdict import MISMATCH, shows_seam
 
 Evidence: TypeAlias = NDArray[np.uint8]
 """(Y, X, 3): rows of three square panels, one row for each crop."""
@@ -59,13 +59,13 @@ def tile_picture(ways: Sequence[InTiles]) -> Evidence:
     -------
     array, (N * S, 3 * S, 3) uint8
         For each direction a crop, its translation in tiles, and the same with red over what depends on where the grid
-        lies, fully red where the difference can just be seen; where tiles do not join, yellow ticks at both ends of
+        lies, fully red where the difference can just be seen; where a seam can be seen, yellow ticks at both ends of
         the worst border.
     """
     rows = []
     for way in ways:
         stained = _stained(way.one, np.minimum(np.abs(way.one - way.other) / MISMATCH, 1))
-        if way.joined.worst is not None and not joins(way.joined):
+        if way.joined.worst is not None and shows_seam(way.joined):
             _tick(stained, way.joined.worst)
         rows.append((_grey(way.image), _grey(way.one), stained))
     return _together(rows)

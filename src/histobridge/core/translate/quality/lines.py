@@ -20,6 +20,8 @@ MOST_LOST = 0.3
 FARTHER = 1.1
 """Factor by which the kernel distance may exceed that of the instant map: it is uncertain by about as much."""
 TINY = 1e-6
+LEAST = 0.01
+"""Dice with the labels of which a share can be told."""
 
 
 class Line(NamedTuple):
@@ -75,9 +77,10 @@ def is_exchanged(way: WayQuality) -> bool:
 def _of_structure(found: Structure) -> Iterator[Line]:
     share = found.dice_after / max(found.dice_before, TINY)
     verdict = _graded([name for name, limit in KEPT.items() if share < limit])
+    left = f"{share:.0%} left" if found.dice_before > LEAST else "the segmenter hardly finds any before"
     yield Line(
         "agreement with your labels",
-        f"{share:.0%} left (Dice {found.dice_after:.2f} of {found.dice_before:.2f})",
+        f"{left} (Dice {found.dice_after:.2f} of {found.dice_before:.2f})",
         verdict,
         "" if verdict == "good" else f"Only {share:.0%} of the agreement with your labels is left after translation.",
     )

@@ -120,8 +120,8 @@ class Tiling(Config):
     mismatch: float
     """Largest grey difference, of values in [-1, 1], between two grids of tiles."""
 
-    mean_mismatch: float = 0.0
-    """Mean absolute difference between them."""
+    mean_mismatch: float | None = None
+    """Mean absolute difference between them; none in older files."""
 
     own_grid: bool = False
     """Whether the tiles are those of the translator itself: each pixel depends on where they lie."""

@@ -45,7 +45,7 @@ def score_of(quality: Quality) -> float:
     """
     if any(is_exchanged(way) for way in quality.ways.values()):
         return 0.0
-    looks = [_share(way.instant.kid, way.looks.kid) for way in quality.ways.values()]
+    looks = [_share(way.instant.kid, way.looks.kid) for way in quality.ways.values()] or [0.0]
     agreements = [way.agreement for way in quality.ways.values() if way.agreement is not None]
     parts = [1 - min(1.0, (1 - agreement) / MOST_LOST) for agreement in agreements]
     if quality.structure is not None:
@@ -120,29 +120,35 @@ def tiling_words(quality: Quality) -> str:
     Returns
     -------
     str
-        A line for each direction: seam ratio, where the worst seam is if tiles do not join, and mismatch in grey
-        levels; empty where they were not measured.
+        A line for each direction: seam ratio, where the worst seam is if one can be seen, and mismatch in grey levels;
+        empty where they were not measured.
     """
     return "\n".join(_tiling_words(direction, tiling) for direction, tiling in quality.tiling.items())
 
 
 def _tiling_words(direction: Direction, tiling: Tiling) -> str:
-    well, worst = joins(tiling), ""
-    if tiling.worst is not None and (_seam_seen(tiling) or not (well or tiling.own_grid)):
+    worst, mean = "", ""
+    if tiling.worst is not None and shows_seam(tiling):
         worst = f" on average, most at {tiling.worst.axis} {tiling.worst.at} ({tiling.worst.ratio:.2f})"
+    if tiling.mean_mismatch is not None:
+        mean = f"{tiling.mean_mismatch * LEVELS:.1f} on average, "
     return (
-        f"Tiles {'join' if well else 'do not join'}, {direction.replace('_', ' ')}: "
+        f"Tiles {'join' if joins(tiling) else 'do not join'}, {direction.replace('_', ' ')}: "
         f"seams {tiling.seam_ratio:.2f} (1: none){worst}, "
-        f"mismatch {tiling.mean_mismatch * LEVELS:.1f} on average, {tiling.mismatch * LEVELS:.1f} at most, "
-        "of 255 grey levels."
+        f"mismatch {mean}{tiling.mismatch * LEVELS:.1f} at most, of 255 grey levels."
     )
 
 
 def joins(tiling: Tiling) -> bool:
     """Tell whether borders between tiles cannot be seen."""
-    even = tiling.mean_mismatch <= MEAN_MISMATCH if tiling.own_grid else tiling.mismatch <= MISMATCH
-    return even and not _seam_seen(tiling)
+    even = (tiling.mean_mismatch or 0) <= MEAN_MISMATCH if tiling.own_grid else tiling.mismatch <= MISMATCH
+    return even and not _has_steps(tiling)
 
 
-def _seam_seen(tiling: Tiling) -> bool:
+def shows_seam(tiling: Tiling) -> bool:
+    """Tell whether the worst border between tiles is worth showing; tiles that fade have none, however they differ."""
+    return _has_steps(tiling) or not (tiling.own_grid or joins(tiling))
+
+
+def _has_steps(tiling: Tiling) -> bool:
     return tiling.seam_ratio > SEAM * max(1.0, tiling.before)
