@@ -64,6 +64,17 @@ def known(sample, known_matching):
     run.write_state(RunState(status="finished"))
 
 
+def every_measure_is_told(verdict, page):
+    """Those that decide at once, the others when they are asked for."""
+    measured = verdict.measured.text().splitlines()
+    assert {line.split(":")[0] for line in measured} >= {"Look, source to target", "Dark and bright, target to source"}
+    assert {line.rsplit(": ", 1)[1] for line in measured} <= {"good", "doubtful", "failed"}
+    assert not verdict.numbers.isVisibleTo(page)
+    verdict.more.unfold()
+    assert "There and back, source to target: SSIM" in verdict.numbers.text()
+    assert verdict.numbers.isVisibleTo(page)
+
+
 def test_a_translator_is_watched_stopped_resumed_and_judged_on_its_page(make_window, sample, known, engine, qtbot):
     _, window = make_window(sample, show=True)
     window.go("translate")
@@ -105,13 +116,7 @@ def test_a_translator_is_watched_stopped_resumed_and_judged_on_its_page(make_win
     assert engine.steps[-1] == STEPS
     assert shown.progress.text() == f"Trained: step {STEPS} of {STEPS}."
     assert shown.verdict.words.text().split(".")[0] in ("Good", "Doubtful", "Failed")
-    measured = shown.verdict.measured.text().splitlines()
-    assert {line.split(":")[0] for line in measured} >= {"Look, source to target", "Dark and bright, target to source"}
-    assert {line.rsplit(": ", 1)[1] for line in measured} <= {"good", "doubtful", "failed"}
-    assert not shown.verdict.numbers.isVisibleTo(page)
-    shown.verdict.more.unfold()
-    assert "There and back, source to target: SSIM" in shown.verdict.numbers.text()
-    assert shown.verdict.numbers.isVisibleTo(page)
+    every_measure_is_told(shown.verdict, page)
     assert shown.verdict.tiling.text().startswith("Tiles join, source to target: seams ")
     evidence = shown.verdict.evidence
     assert evidence.isVisibleTo(page)

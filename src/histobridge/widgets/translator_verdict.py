@@ -7,7 +7,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from histobridge.core.errors import ProjectError
 from histobridge.core.translate.quality.lines import Line, lines_of
 from histobridge.core.translate.quality.report import Quality, read_quality
-from histobridge.core.translate.quality.verdict import judged, tiling_words
+from histobridge.core.translate.quality.verdict import tiling_words
 from histobridge.widgets.form import Fold
 from histobridge.widgets.page import ERROR_STYLE, Note, button, row
 from histobridge.widgets.session import Followed
@@ -49,8 +49,7 @@ class TranslatorVerdict(QWidget):
         trouble, quality = "", None
         done = item.state.status == "finished"
         try:
-            found = read_quality(item.run.path) if done else None
-            quality = judged(found) if found is not None else None  # by the rules of today, as its lines are
+            quality = read_quality(item.run.path) if done else None
         except ProjectError as error:
             trouble = str(error)
         self._run_id = item.run.id

@@ -163,9 +163,19 @@ METHODS = [
     {"method": "syndiff", "syndiff": SMALL_DIFFUSION},
     {"method": "syndiff", "syndiff": SMALL_DIFFUSION.model_copy(update={"share_fakes": False})},
 ]
+NAMES = [
+    "cyclegan",
+    "cyclegan published",
+    "cut",
+    "cut published",
+    "fastcut published",
+    "bridgecut",
+    "syndiff",
+    "syndiff apart",
+]
 
 
-@pytest.mark.parametrize("method", METHODS, ids=str)
+@pytest.mark.parametrize("method", METHODS, ids=NAMES)
 def test_what_discriminators_lose_teaches_no_generator(method):
     """Whichever side is first: gradients of the generators are the same before and after that loss goes backward."""
     learner = build_learner(BRIEF.model_copy(update=method), CPU, (1,))
@@ -187,7 +197,7 @@ def test_what_discriminators_lose_teaches_no_generator(method):
     assert all(one is other is None or torch.equal(one, other) for one, other in compared)
 
 
-@pytest.mark.parametrize("method", METHODS, ids=str)
+@pytest.mark.parametrize("method", METHODS, ids=NAMES)
 def test_discriminators_are_first_where_the_authors_have_them_first(method):
     config = BRIEF.model_copy(update=method)
     learner, order = build_learner(config, CPU, (1,)), []
@@ -235,7 +245,7 @@ def test_a_published_cut_in_parts_teaches_what_the_whole_batch_teaches():
         assert after == pytest.approx(before, rel=1e-3)
 
 
-@pytest.mark.parametrize("method", METHODS, ids=str)
+@pytest.mark.parametrize("method", METHODS, ids=NAMES)
 def test_even_images_are_learned_from_and_leave_all_finite(method):
     """Three steps, the second on images without anything to see; every network moves."""
     learner = build_learner(BRIEF.model_copy(update=method), CPU, (1,))
