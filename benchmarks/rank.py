@@ -9,7 +9,7 @@ default for adaptation, which trains nothing more. Measured is the direction tha
 route, seed, method, step); it is computed once and kept in the work folder of `quality.py`, whose trainings and
 proposals it shares. `--report` prints from the stored cells, for each measure, Spearman's rank correlation with the
 true Dice, for one route at a time: over all methods and checkpoints of a pair and seed, and over the checkpoints of one
-training; mean and range of these groups.
+training; mean and range of these groups. With `--pairs` it tells of these pairs alone.
 """
 
 import argparse
@@ -51,7 +51,8 @@ def main(words: Sequence[str] | None = None) -> None:
         bench = Ranking(argparse.Namespace(**vars(arguments) | {"source": source, "target": target}))
         for seed in arguments.seeds:
             bench.compute(seed)
-    report(arguments.table, f"{arguments.preset}-{arguments.steps}", arguments.route)
+    known = read_table(arguments.table, preset=f"{arguments.preset}-{arguments.steps}", route=arguments.route)
+    report(newest([row for row in known if arguments.source or row["pair"] in arguments.pairs], *CELL))
 
 
 class Ranking(Pair):
@@ -127,10 +128,9 @@ class Ranking(Pair):
         return {}
 
 
-def report(table: Path, preset: str, route: str) -> None:
+def report(rows: list[dict[str, str]]) -> None:
     """Print how each measure ranks, the best first: among all translators of a pair, and those of one training."""
-    rows = newest(read_table(table, preset=preset, route=route), *CELL)
-    print(f"preset {preset}, {route}: {len(rows)} translators in {table}")
+    print(f"{len(rows)} translators")
     tell("translators of one pair and seed", rows, ("pair", "seed"))
     tell("checkpoints of one training", rows, ("pair", "seed", "method"))
 
