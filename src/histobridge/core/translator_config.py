@@ -71,7 +71,7 @@ class TrainTranslatorConfig(Config):
     """Draw crops of the source around all classes equally often, where it has labels."""
 
     half_precision: bool = False
-    """Compute in bfloat16 on GPUs that have it; losses stay in float32."""
+    """Compute in bfloat16 on GPUs that have it and on processors with AMX; losses stay in float32."""
 
     compiled: Literal["auto", "on", "off"] = "auto"
     """Compile the networks before they learn; `auto` does on a GPU from 2000 steps on, as it takes minutes at first."""

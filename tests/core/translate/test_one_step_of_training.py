@@ -81,12 +81,21 @@ def test_several_processes_share_a_batch_evenly_whatever_its_parts(monkeypatch):
 @pytest.mark.parametrize("hardware", [True, False])
 def test_half_precision_is_used_only_where_the_hardware_has_it(monkeypatch, hardware):
     """Emulated on a processor, a step takes six to ten times as long."""
-    assert not has_bfloat16(CPU)
     monkeypatch.setattr("histobridge.core.translate.contest.has_bfloat16", lambda _: hardware)
     learner = Adversaries(BRIEF.model_copy(update={"half_precision": True}), CPU)
     with learner.autocast():
         found = learner.networks["source_to_target"](batch(1)[0])
     assert (found.dtype == torch.bfloat16) == hardware
+
+
+@pytest.mark.parametrize(
+    ("features", "found"),
+    [({"amx_bf16": True, "avx512_bf16": True}, True), ({"amx_bf16": False, "avx512_bf16": True}, False), ({}, False)],
+)
+def test_a_processor_computes_in_bfloat16_where_it_multiplies_matrices_in_it(monkeypatch, features, found):
+    """With vectors of bfloat16 alone it is slower than in float32."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: features, raising=False)
+    assert has_bfloat16(CPU) == found
 
 
 PROCESS = """

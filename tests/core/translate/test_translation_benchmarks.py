@@ -10,6 +10,7 @@ from histobridge.core.translate.syndiff_presets import SYNDIFF
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
 import fidelity
+import precision
 import seams
 import tables
 import translation_speed as speed
@@ -32,6 +33,17 @@ def test_our_step_is_timed(method):
     row = speed.measured(method, speed.SAME, Path(), "cpu", 1)
     assert row["seconds_a_step"] > 0
     assert row["images_a_second"] == pytest.approx(2 / row["seconds_a_step"], rel=1e-2)
+
+
+def test_a_step_is_timed_in_both_precisions_and_told(tmp_path, capsys):
+    table = tmp_path / "precision.csv"
+    precision.main(["--methods", "cyclegan", "--presets", "cpu", "--crop", "32", "--steps", "1", "--table", str(table)])
+    timed = capsys.readouterr().out
+    precision.main(["--report", "--table", str(table)])
+    assert "cyclegan   preset cpu, 32 px" in timed
+    assert timed == capsys.readouterr().out
+    (row,) = tables.read_table(table)
+    assert float(row["faster"]) == pytest.approx(float(row["float32"]) / float(row["bfloat16"]), abs=0.3)
 
 
 def test_networks_are_compared_at_both_sizes_that_were_published():

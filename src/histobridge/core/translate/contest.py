@@ -86,7 +86,7 @@ class Contest(GuardedTraining):
             torch.manual_seed(config.seed)
             networks = nn.ModuleDict(build()).to(device)
         self._half = config.half_precision and has_bfloat16(device)
-        if self._half:
+        if self._half and device.type == "cuda":
             networks.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.sides = {side: nn.ModuleList(networks[name] for name in names) for side, names in sides.items()}
         self.random = torch.Generator(device).manual_seed(config.seed)
