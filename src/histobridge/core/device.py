@@ -47,7 +47,7 @@ def has_bfloat16(device: torch.device) -> bool:
     more than the vector instructions (AVX512-BF16) is slower, one without any six to ten times.
     """
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return device.type == "cpu" and processor_features().get("amx_bf16", False)
 
 
