@@ -4,6 +4,7 @@ import argparse
 import json
 import shutil
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,7 @@ from histobridge.core.proposals import read_proposal
 from histobridge.core.runs import Run
 from histobridge.core.scorecard import score_image
 from histobridge.core.translate.presets import PRESETS
+from histobridge.core.translator_config import TrainTranslatorConfig
 from tables import measures
 
 
@@ -63,6 +65,19 @@ def chosen_folders(parser: argparse.ArgumentParser, arguments: argparse.Namespac
 def _ends(pair: str) -> tuple[str, str]:
     source, target = pair.split(">")
     return source, target
+
+
+def changed(config: TrainTranslatorConfig, changes: Iterable[str]) -> TrainTranslatorConfig:
+    """A config with other values, each as `field=JSON`, those of settings within it as `bridge.contrast=1`."""
+    values = config.model_dump()
+    for change in changes:
+        name, _, value = change.partition("=")
+        *within, field = name.split(".")
+        at = values
+        for part in within:
+            at = at.setdefault(part, {})
+        at[field] = json.loads(value)
+    return TrainTranslatorConfig.model_validate(values)
 
 
 @dataclass(frozen=True)
@@ -159,6 +174,9 @@ class Notes:
 class Pair:
     """A labelled source, a target whose masks only score, and the runs that propose labels for it."""
 
+    changes: tuple[str, ...] = ()
+    """What is other than in the presets of learned translators; see `changed`."""
+
     def __init__(self, arguments: argparse.Namespace):
         self.arguments = arguments
         self.name = f"{arguments.source.name}>{arguments.target.name}"
@@ -188,6 +206,10 @@ class Pair:
         matched, more = self.notes.run(self.project, f"match-{seed}", "match", MatchConfig(segmenter=learned.id))
         return learned, matched, seconds + more
 
+    def named(self, arm: str) -> str:
+        """An arm, or a learned translator, with what is other than in its preset."""
+        return " ".join([arm, *self.changes]) if arm.split("-")[-1] in PRESETS else arm
+
     def propose(self, arm: str, seed: int) -> tuple[Run, float]:
         """Learn, match, translate where the arm needs it, propose; the proposing run and the seconds of all."""
         learned, matched, seconds = self.matched(seed)
@@ -206,14 +228,14 @@ class Pair:
         )
         both = config.route in ("fused", "auto")
         reuse = partial(self.reuse, translator=arm.split("-")[1], seed=seed) if both else lambda run: 0.0
-        proposed, more = self.notes.run(self.project, f"{arm}-{seed}", "propose", config, reuse)
+        proposed, more = self.notes.run(self.project, f"{self.named(arm)}-{seed}", "propose", config, reuse)
         return proposed, seconds + more
 
     def trained(self, method: str, seed: int, matched: Run) -> tuple[Run, float]:
         """Train a translator; all its checkpoints are kept, since `rank.py` looks at them too."""
-        changes = {"matching": matched.id, "seed": seed, "keep_checkpoints": True}
-        config = PRESETS[method]["cpu"].model_copy(update=changes)
-        return self.notes.run(self.project, f"{method}-{seed}", "train-translator", config)
+        common = {"matching": matched.id, "seed": seed, "keep_checkpoints": True}
+        config = changed(PRESETS[method]["cpu"].model_copy(update=common), self.changes)
+        return self.notes.run(self.project, f"{self.named(method)}-{seed}", "train-translator", config)
 
     def reuse(self, run: Run, translator: str, seed: int) -> float:
         """Give a run that needs both routes the models that each has made with the same settings; their seconds."""

@@ -3,13 +3,16 @@
     python benchmarks/quality.py --data ../shared/data
     python benchmarks/quality.py --source ../shared/data/myelin-tem-mouse --target ../shared/data/myelin-sem-rat
     python benchmarks/quality.py --report
+    python benchmarks/quality.py --data ../shared/data --cells adaptation-bridgecut --change bridge.contrast=1
 
 The first computes all standard pairs in both directions, the second one pair, the third nothing: it prints what the
-table has of all of them. A data folder holds `images/`, `masks/` (uint8 label maps of the same names) and `index.csv`
-(file, px_um, subject); what its masks mean is in `folders.py`. Each cell (pair, arm, seed) is kept in the work folder;
-a run that was stopped goes on where it was. `--pairs` names some of the standard pairs, `--cells` the arms, `--seeds`
-the seeds. New results are appended to `benchmarks/results/quality.csv`. At the end it says which translator
-is to be the default (`standing.py`).
+table has of all of them. The last tries learned translators with other settings than their presets have, as arms of
+their own that count for no default.
+
+A data folder holds `images/`, `masks/` (uint8 label maps of the same names) and `index.csv` (file, px_um, subject); what
+its masks mean is in `folders.py`. Each cell (pair, arm, seed) is kept in the work folder; a run that was stopped goes on
+where it was. `--pairs` names some of the standard pairs, `--cells` the arms, `--seeds` the seeds. New results are
+appended to `benchmarks/results/quality.csv`. At the end it says which translator is to be the default (`standing.py`).
 """
 
 import argparse
@@ -67,7 +70,7 @@ def main(words: Sequence[str] | None = None) -> None:
         for source, target in arguments.folders:
             bench = Bench(argparse.Namespace(**vars(arguments) | {"source": source, "target": target}))
             for arm in arguments.cells:
-                if not bench.notes.done(arm, seed):
+                if not bench.notes.done(bench.named(arm), seed):
                     bench.compute(arm, seed)
     preset, seeds = f"{arguments.preset}-{arguments.steps}", [str(seed) for seed in arguments.seeds]
     pairs = [f"{source.name}>{target.name}" for source, target in arguments.folders]
@@ -83,6 +86,7 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_pairs(parser)
     parser.add_argument("--cells", nargs="*", default=list(ARMS), choices=ARMS)
+    parser.add_argument("--change", nargs="*", default=[], metavar="FIELD=JSON", help="settings of learned translators")
     parser.add_argument("--table", type=Path, default=TABLE)
     parser.add_argument("--machine", help="report rows of this machine alone, named as in the table")
     arguments = parser.parse_args(words)
@@ -93,11 +97,15 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
 class Bench(Pair):
     """The cells of one pair: what is done, and how the rest is computed."""
 
+    def __init__(self, arguments: argparse.Namespace):
+        super().__init__(arguments)
+        self.changes = tuple(arguments.change)
+
     def compute(self, arm: str, seed: int) -> None:
         rows = self.supervised(seed) if arm == "supervised" else self.route(arm, seed)
-        common = stamp() | {"preset": self.preset, "pair": self.name, "arm": arm, "seed": seed}
+        common = stamp() | {"preset": self.preset, "pair": self.name, "arm": self.named(arm), "seed": seed}
         append(self.arguments.table, COLUMNS, [common | row for row in rows])
-        self.notes.finish(arm, seed)
+        self.notes.finish(self.named(arm), seed)
 
     def route(self, arm: str, seed: int) -> list[dict]:
         """Score the proposals of one route."""
@@ -168,9 +176,10 @@ def report(table: Path, pair: str, wanted: dict[str, str], seeds: Sequence[str])
     print(f"mean of {subjects(rows)}, then of seeds and machines (lowest-highest of them)")
     print(f"{'arm':22}{'mean':>7}  {'seeds':>11}{headings(columns)} seconds  each subject")
     missing, scores = [], {}
-    for arm in ARMS:
+    tried = [arm for arm in distinct(rows, "arm") if " " in arm]
+    for arm in (*ARMS, *tried):
         cells = drawings([row for row in rows if row["arm"] == arm and row["seed"] in seeds])
-        lacking = [seed for seed in seeds if seed not in {drawn[0] for drawn in cells}]
+        lacking = [seed for seed in seeds if arm in ARMS and seed not in {drawn[0] for drawn in cells}]
         missing += [(pair, arm, seed) for seed in lacking]
         scores[arm] = {drawn: score(cell, pair) for drawn, cell in cells.items()}
         told = f"  missing: seed {', '.join(lacking)}" if lacking else ""

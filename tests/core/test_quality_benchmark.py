@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from pydantic import ValidationError
 
 from histobridge.core.config import ProposeConfig
 from histobridge.core.project import Project
 from histobridge.core.synthetic import two_modalities
+from histobridge.core.translate.presets import PRESETS
 
 MITO = "em-sstem-drosophila-vnc>em-sbem-mito"
 MYELIN = "myelin-tem-mouse>myelin-sem-rat"
@@ -89,7 +91,7 @@ def test_a_volume_is_scored_by_blocks_on_the_classes_both_have_and_goes_on_where
     }, "slices 1 and 4 lie next to the block that is held out"
     said = capsys.readouterr().out
     assert "optimistic" in said
-    assert "6 of 8 cells" in said
+    assert f"{len(quality.ARMS) - 2} of {len(quality.ARMS)} cells" in said
     before = read(tmp_path / "table.csv")
     quality.main([*words, "--cells", "source-only", "supervised"])
     assert read(tmp_path / "table.csv") == before
@@ -115,6 +117,34 @@ def test_a_fused_proposal_takes_the_models_that_the_routes_have_made(benchmark, 
         assert [(fused.path / route / name).read_text() for name in MODEL] == [f"{route} {name}" for name in MODEL]
     assert bench.reuse(other, "instant", 1) == 0, "another seed has made nothing yet"
     assert not (other.path / "tutorship").exists()
+
+
+def test_settings_are_changed_by_name_and_others_stay(benchmark):
+    preset = PRESETS["bridgecut"]["cpu"]
+    config = benchmark("pairs").changed(preset, ["steps=7", "bridge.contrast=1", "class_balanced=true"])
+    assert (config.steps, config.bridge.contrast, config.class_balanced) == (7, 1, True)
+    assert config.bridge.similarity == preset.bridge.similarity
+    for unknown in ("patches=1", "bridge.channels=1", "bridges.contrast=1"):
+        with pytest.raises(ValidationError, match="Extra inputs"):
+            benchmark("pairs").changed(preset, [unknown])
+
+
+@pytest.mark.slow
+def test_other_settings_of_a_translator_are_arms_of_their_own_and_count_for_no_default(
+    benchmark, words, tmp_path, capsys
+):
+    quality = benchmark("quality")
+    changes = ["steps=1", "crop_px=32", "bridge.contrast=1"]
+    quality.main([*words, "--cells", "adaptation-instant", "adaptation-bridgecut", "--change", *changes])
+    arm = f"adaptation-bridgecut {' '.join(changes)}"
+    header, *rows = read(tmp_path / "table.csv")
+    assert {row[header.index("arm")] for row in rows} == {"adaptation-instant", arm}
+    said = capsys.readouterr().out
+    assert arm in said
+    assert f"{len(quality.ARMS) - 1} of {len(quality.ARMS)} cells" in said, "that of the preset is still missing"
+    assert benchmark("standing").gains_of(tmp_path / "table.csv", "tiny-6", "bridgecut") == {}
+    (trained,) = (tmp_path / "work").glob("*/pair/runs/*train-translator*/run.json")
+    assert json.loads(trained.read_text())["config"]["steps"] == 1
 
 
 def test_slices_without_subject_come_in_blocks_and_a_gap_keeps_neighbours_from_training(benchmark, tmp_path):
