@@ -9,10 +9,11 @@ The first computes all standard pairs in both directions, the second one pair, t
 table has of all of them. The last tries learned translators with other settings than their presets have, as arms of
 their own that count for no default.
 
-A data folder holds `images/`, `masks/` (uint8 label maps of the same names) and `index.csv` (file, px_um, subject); what
-its masks mean is in `folders.py`. Each cell (pair, arm, seed) is kept in the work folder; a run that was stopped goes on
-where it was. `--pairs` names some of the standard pairs, `--cells` the arms, `--seeds` the seeds. New results are
-appended to `benchmarks/results/quality.csv`. At the end it says which translator is to be the default (`standing.py`).
+A data folder holds `images/`, `masks/` (uint8 label maps of the same names) and `index.csv` (file, px_um, subject);
+what its masks mean is in `folders.py`. Each cell (pair, arm, seed) is kept in the work folder; a run that was stopped
+goes on where it was. `--pairs` names some of the standard pairs, `--cells` the arms, `--seeds` the seeds. New results
+are appended to `benchmarks/results/quality.csv`. At the end it says which translator is to be the default
+(`standing.py`).
 """
 
 import argparse
