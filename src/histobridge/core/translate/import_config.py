@@ -51,8 +51,8 @@ class ImportTranslatorConfig(Config):
     """Side of the tiles in which an image is measured, at the working scale."""
 
     sweeps: PositiveInt = 2
-    """How often an image is read to be measured; with more, pooled statistics come closer to those of the image as a
-    whole."""
+    """How often an image is read to be measured; each time but the first makes one more layer exact, so that with as
+    many as there are norms pooled statistics are those of the image as a whole."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to look at the result; `auto` takes the GPU if there is one."""

@@ -86,13 +86,19 @@ class Imported(CycleGan):
         return OfImage(self, direction, Grid(shape, self.card.tile_px), self._known[key])
 
     def _measure(self, read: Read, shape: tuple[int, int], direction: Direction, look: Look) -> Statistics:
-        """Statistics of every layer in every tile: first by themselves, in later sweeps as they will be used."""
+        """Statistics of every layer in every tile.
+
+        In the first sweep layers normalise tiles by themselves; each further one settles the next layer, which is then
+        normalised as it will be used. Those behind it must not be settled yet: what they showed after layers that have
+        changed since would not fit, and such misfits grow from layer to layer.
+        """
         grid = Grid(shape, self.card.tile_px)
         rows, columns = grid.counts
         norms = norms_of(self.generators[direction])
         statistics: Statistics = {}
-        for _ in range(self.card.sweeps):
-            seen = OfImage(self, direction, grid, statistics)
+        for sweep in range(self.card.sweeps):
+            settled = {name: statistics[name] for name in list(norms)[:sweep]}
+            seen = OfImage(self, direction, grid, settled)
             found: dict[str, list[tuple[Tensor, Tensor, int]]] = {name: [] for name in norms}
             for place in [(row, column) for row in range(rows) for column in range(columns)]:
                 seen.tile = grid.window(*place)
