@@ -82,3 +82,25 @@ def test_a_restored_optimizer_goes_on_as_the_first_one_would():
     step(first, first_optimizer)
     step(second, second_optimizer)
     assert torch.equal(first, second)
+
+
+def test_moments_come_back_in_the_order_of_their_parameters(tmp_path):
+    """A fused optimizer on a GPU refuses moments in another order than channels last, which files do not keep."""
+
+    def learned(steps):
+        net = torch.nn.Conv2d(4, 8, 3).to(memory_format=torch.channels_last)
+        optimizer = torch.optim.Adam(net.parameters())
+        for _ in range(steps):
+            net(torch.ones(1, 4, 8, 8)).sum().backward()
+            optimizer.step()
+        return net, optimizer
+
+    _, first = learned(2)
+    save_checkpoint(tmp_path, optimizer_tensors(first), {})
+    net, second = learned(0)
+    restore_optimizer(second, load_checkpoint(tmp_path)[0])
+    moments = second.state[net.weight]
+    assert moments["exp_avg"].stride() == moments["exp_avg_sq"].stride() == net.weight.stride()
+    assert not net.weight.is_contiguous()
+    for name, tensor in optimizer_tensors(second).items():
+        assert torch.equal(tensor, optimizer_tensors(first)[name])

@@ -4,7 +4,7 @@ import pytest
 from histobridge.core.errors import InputError, ProjectError
 from histobridge.core.images.pyramid import Pyramid
 from histobridge.core.images.working import WorkingImage
-from histobridge.core.judge import Judge, decide, eventful, spread
+from histobridge.core.judge import Judge, decide, eventful, labelled_window, spread
 from histobridge.core.manifest import ClassSpec, ImageRecord
 from histobridge.core.segment.model import Segmenter
 
@@ -63,6 +63,19 @@ def test_an_empty_middle_is_not_looked_at():
     everywhere = WorkingImage(Pyramid([random.integers(0, 255, (400, 400), dtype=np.uint8)], [1.0]), 1.0)
     assert eventful(everywhere, 100) == everywhere.centre(100)
     assert eventful(everywhere, 500) == everywhere.centre(500)
+
+
+def test_where_labels_are_is_looked_at():
+    pixels = np.random.default_rng(0).integers(0, 255, (300, 400), dtype=np.uint8)
+    image = WorkingImage(Pyramid([pixels], [1.0]), 1.0)
+    known = np.ones((300, 400), bool)
+    assert labelled_window(image, known, 100) == image.centre(100)
+    known[:] = False
+    known[180:, 330:370] = True
+    rows, columns = labelled_window(image, known, 100)
+    assert known[rows, columns].sum() == 100 * 40
+    assert (rows.stop - rows.start, columns.stop - columns.start) == (100, 100)
+    assert labelled_window(image, known, 500) == (slice(0, 300), slice(0, 400))
 
 
 @pytest.fixture(scope="module")

@@ -89,9 +89,16 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tenso
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Put back what `optimizer_tensors` took; `optimizer` keeps its own hyperparameters."""
+    """Put back what `optimizer_tensors` took; `optimizer` keeps its own hyperparameters.
+
+    Moments lie in memory as their parameters do (channels last, say), which a fused optimizer insists on.
+    """
     state: dict[int, dict[str, torch.Tensor]] = {}
     for name, tensor in tensors.items():
         number, moment = name.split(".", 1)
         state.setdefault(int(number), {})[moment] = tensor.clone()
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    for parameter, moments in optimizer.state.items():
+        for name, moment in moments.items():
+            if moment.shape == parameter.shape and moment.stride() != parameter.stride():
+                moments[name] = torch.empty_like(parameter, dtype=moment.dtype).copy_(moment)

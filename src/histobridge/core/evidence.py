@@ -13,7 +13,7 @@ from histobridge.core.choice import Evidence
 from histobridge.core.errors import InputError
 from histobridge.core.images.working import Window, WorkingImage, resample_labels
 from histobridge.core.job import Job, Progress, counted
-from histobridge.core.judge import eventful, spread
+from histobridge.core.judge import eventful, labelled_window, spread
 from histobridge.core.manifest import IGNORE
 from histobridge.core.matching import Matching, working_image
 from histobridge.core.metrics import mean_dice
@@ -143,10 +143,9 @@ def _source_crops(project: Project, matching: Matching) -> list[_Crop]:
     crops = []
     for record in records:
         image = working_image(project, record.id, matching)
-        window = eventful(image, side)
-        crops.append(
-            _Crop(record.id, image, window, resample_labels(read_labels(project, record.id), image.zoom)[window])
-        )
+        classes = resample_labels(read_labels(project, record.id), image.zoom)
+        window = labelled_window(image, classes != IGNORE, side)
+        crops.append(_Crop(record.id, image, window, classes[window]))
     return crops
 
 

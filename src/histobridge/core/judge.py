@@ -231,6 +231,29 @@ def eventful(image: WorkingImage, side: int) -> Window:
     return [middle, *quarters][liveliest] if deviations[0] < EMPTY * deviations[liveliest] else middle
 
 
+def labelled_window(image: WorkingImage, known: NDArray[np.bool_], side: int) -> Window:
+    """Choose the window to compare with labels: that of `eventful`, or the one with most of them if another has more.
+
+    Parameters
+    ----------
+    image : WorkingImage
+    known : ndarray, (Y, X) bool
+        Where it has labels, at the working scale.
+    side : int
+        Pixels, as for `eventful`.
+    """
+    window = eventful(image, side)
+    if known[window].all():
+        return window
+    high, wide = (part.stop - part.start for part in window)
+    sums = np.pad(known.astype(np.int32), ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1)
+    counts = sums[high:, wide:] - sums[:-high, wide:] - sums[high:, :-wide] + sums[:-high, :-wide]
+    if counts[window[0].start, window[1].start] == counts.max():
+        return window
+    row, column = (int(at) for at in np.unravel_index(counts.argmax(), counts.shape))
+    return slice(row, row + high), slice(column, column + wide)
+
+
 def spread(records: list[ImageRecord], count: int) -> list[ImageRecord]:
     """Choose at most `count` images, subjects taking turns."""
     turns: Counter[str] = Counter()

@@ -12,6 +12,9 @@ from histobridge.core.states import ACCEPTED, CORRECTED
 MIN_AREA_PX = 30
 """Smaller connected regions are specks, not objects."""
 
+FEW = 5
+"""Regions inside a mask; of fewer than that, those that its border cuts count too."""
+
 
 def reference_class(manifest: Manifest, domain: Domain) -> ClassSpec:
     """Return the class whose objects set the scale.
@@ -31,20 +34,36 @@ def reference_class(manifest: Manifest, domain: Domain) -> ClassSpec:
     return next((spec for spec in candidates if len(spec.domains) > 1), candidates[0])
 
 
-def object_diameters(mask: NDArray[np.bool_], min_area: float = MIN_AREA_PX) -> NDArray[np.float64]:
-    """Equivalent circle diameters, in pixels, of the connected regions of a mask that do not touch its border.
+def object_diameters(
+    mask: NDArray[np.bool_], min_area: float = MIN_AREA_PX, cut: bool | None = None
+) -> NDArray[np.float64]:
+    """Equivalent circle diameters, in pixels, of the connected regions of a mask.
 
     Parameters
     ----------
     mask : (Y, X) bool
     min_area : float
         Smallest region counted, in pixels.
+    cut : bool, optional
+        Count regions that touch the border; by default only where few others are there, see `counts_cut`.
 
     Returns
     -------
     (n,) float64
         Diameters ``2 sqrt(area / pi)``.
     """
+    whole, all_of_them = _areas(mask, min_area)
+    chosen = all_of_them if (len(whole) < FEW if cut is None else cut) else whole
+    return np.asarray(2 * np.sqrt(chosen / np.pi))
+
+
+def counts_cut(mask: NDArray[np.bool_], min_area: float = MIN_AREA_PX) -> bool:
+    """Whether so few regions of a mask (Y, X) lie inside that those at its border count too."""
+    return len(_areas(mask, min_area)[0]) < FEW
+
+
+def _areas(mask: NDArray[np.bool_], min_area: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Areas in pixels of the connected regions that do not touch the border, and of all."""
     from scipy import ndimage
 
     regions, count = ndimage.label(mask)
@@ -53,10 +72,7 @@ def object_diameters(mask: NDArray[np.bool_], min_area: float = MIN_AREA_PX) -> 
     areas[0] = 0
     inner = areas.copy()
     inner[border] = 0
-    chosen = inner[inner >= min_area]
-    if len(chosen) < 5:
-        chosen = areas[areas >= min_area]
-    return np.asarray(2 * np.sqrt(chosen / np.pi))
+    return inner[inner >= min_area], areas[areas >= min_area]
 
 
 def typical_diameter(mask: NDArray[np.bool_]) -> float:

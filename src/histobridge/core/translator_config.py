@@ -9,6 +9,9 @@ from histobridge.core.translate.bridge_settings import BridgeSettings
 from histobridge.core.translate.contrast_settings import ContrastSettings
 from histobridge.core.translate.syndiff_settings import STARTED_FROM, SynDiffSettings
 
+SIMILARITY_PX = 32
+"""Smallest crop in which places of BridgeCUT's self-similarity have others around them."""
+
 Orientation = Literal["upright", "mirrored", "flipped", "turned"]
 Method = Literal["cyclegan", "cut", "fastcut", "syndiff", "bridgecut"]
 
@@ -117,6 +120,16 @@ class TrainTranslatorConfig(Config):
         if isinstance(settings, dict) and settings.get(STARTED_FROM):
             raise ValueError("this SynDiff changes its source instead of making images anew, which is no longer there")
         return values
+
+    @model_validator(mode="after")
+    def _crops_show_similarity(self) -> "TrainTranslatorConfig":
+        """Refuse crops in which nothing is as far apart as self-similarity looks."""
+        if self.method == "bridgecut" and self.bridge.similarity and self.crop_px < SIMILARITY_PX:
+            raise ValueError(
+                f"crop_px: {self.crop_px} found, at least {SIMILARITY_PX} expected by bridgecut, whose similarity "
+                "looks that far; take larger crops, or set bridge.similarity to 0"
+            )
+        return self
 
     @model_validator(mode="before")
     @classmethod

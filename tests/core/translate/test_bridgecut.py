@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 from histobridge.core.config import TrainTranslatorConfig
 from histobridge.core.job import finish
@@ -145,3 +146,11 @@ def test_noise_on_the_way_is_another_for_each_direction_and_image(pair):
     looks = (np.linspace(-1, end, 257, dtype=np.float32) for end in (1, 0.9))
     here, elsewhere = (same.drawn_for(look).generate(image, "source_to_target") for look in looks)
     assert not np.allclose(here, elsewhere, atol=1e-4)
+
+
+def test_crops_too_small_for_self_similarity_are_refused():
+    """Nothing lies as far apart as it looks in crops of 16 px: every step was not a number."""
+    with pytest.raises(ValidationError, match=r"crop_px: 16 found, at least 32 expected"):
+        TrainTranslatorConfig(crop_px=16)
+    without = SMALL.model_copy(update={"similarity": 0.0})
+    assert TrainTranslatorConfig.model_validate(BRIEF.model_dump() | {"crop_px": 16, "bridge": without}).crop_px == 16

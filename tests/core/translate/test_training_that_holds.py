@@ -1,3 +1,5 @@
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -187,3 +189,31 @@ def test_when_one_of_several_processes_fails_the_run_says_so(pair, short_of_memo
     short_of_memory(1)
     with pytest.raises(ProjectError, match="one of the 2 processes"):
         finish(train_pair(pair.source, pair.target, pair.instant, BRIEF))
+
+
+def test_earlier_fakes_are_forgotten_when_crops_become_smaller():
+    """They cannot be shown beside crops of another size; the training stopped with an error of shapes."""
+    large = Adversaries(BRIEF, CPU)
+    large.pools["source"].size = large.pools["target"].size = 2
+    assert large.step(*batch(4))
+    small = Adversaries(BRIEF.model_copy(update={"crop_px": 16}), CPU)
+    small.restore(*large.state())
+    small.pools["source"].size = small.pools["target"].size = 6
+    assert all(small.step(*batch(4, size=16, seed=seed)) for seed in range(3))
+    tensors, _ = small.state()
+    assert tensors["pool/source"].shape[-1] == 16
+
+
+def test_networks_that_ran_out_of_memory_are_gone_before_others_are_built(pair, short_of_memory, monkeypatch):
+    built, left = [], []
+
+    def build(*arguments):
+        left.append([reference() for reference in built])
+        learner = build_learner(*arguments)
+        built.append(weakref.ref(learner))
+        return learner
+
+    monkeypatch.setattr("histobridge.core.translate.train.build_learner", build)
+    short_of_memory(2 * 32 * 32)
+    finish(train_pair(pair.source, pair.target, pair.instant, BRIEF))
+    assert left == [[], [None]]

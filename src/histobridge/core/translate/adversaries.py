@@ -91,4 +91,7 @@ class Adversaries(Contest):
         """Continue where `state` was taken; raise RuntimeError or KeyError if the weights are of other networks."""
         super().restore(tensors, values)
         for domain, pool in self.pools.items():
-            pool.restore(tensors[f"pool/{domain}"].to(self.device), values["pools"][domain])
+            fakes = tensors[f"pool/{domain}"].to(self.device)
+            if fakes.shape[-1] != self.config.crop_px:  # Of before crops became smaller, as memory was short.
+                fakes = fakes[:0]
+            pool.restore(fakes, values["pools"][domain])

@@ -158,6 +158,8 @@ class BridgeLearner(Contest):
         assert isinstance(net, BridgeGenerator)
         with self.autocast():
             state = walk(net, start, step, self.times, settings.noise, lambda now: drawn.noise[direction][now])
+        # A context of its own: older torch keeps casted weights within one, and those of the walk have no gradient.
+        with self.autocast():
             fake, keys = self.compute(net.with_features, state, step)
         fake = fake.float()
         losses: Losses = {}
@@ -168,9 +170,9 @@ class BridgeLearner(Contest):
         if settings.contrast > 0:
             with self.autocast():
                 queries = self.compute(net.features, fake)
-                if step > 0:
-                    with torch.no_grad():
-                        keys = net.features(start)
+            if step > 0:
+                with torch.no_grad(), self.autocast():
+                    keys = net.features(start)
             losses["contrast"] = self._contrast(direction, queries, keys)
         return losses, fake
 

@@ -13,5 +13,5 @@ BRIDGECUT: dict[str, TrainTranslatorConfig] = {
     ),
     "cpu": TrainTranslatorConfig(),
 }
-"""It was not published; `faithful` has all parts, at the size of the networks of CUT (arXiv 2007.15651) and with its
-discriminator (`published`)."""
+"""It was not published; `faithful` has all parts, at the size of the networks of CUT (arXiv 2007.15651), with the
+discriminator of CycleGAN as published (`published`)."""

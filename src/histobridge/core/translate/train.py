@@ -1,5 +1,6 @@
 """The training loop of all methods, from matched images to a translator whose tiles join."""
 
+import gc
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -105,6 +106,7 @@ class _Training:
             self._minded = int(checkpoint[1].get("kills", self.outside.kills))
         self._mind_kills()
         self.device = choose_device(self.config.device)
+        gc.collect()  # Networks that ran out of memory refer to each other in circles.
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
             torch.backends.cudnn.benchmark = True

@@ -143,6 +143,13 @@ def test_spectrum_of_white_noise_is_flat_and_its_power_the_variance():
     np.testing.assert_allclose(spectrum([noise])[3:], np.log(0.09), atol=0.25)
 
 
+def test_spectra_are_compared_at_frequencies_that_small_images_have_too():
+    random = np.random.default_rng(0)
+    large, small = ([random.normal(0, 0.3, (size, size)).astype(np.float32) for _ in range(6)] for size in (160, 32))
+    assert np.isnan(spectrum(small)).any()
+    assert spectrum_distance(large, small) < 0.3
+
+
 @pytest.mark.parametrize("contrast", [1, -1])
 def test_borders_of_an_identical_translation_are_not_displaced(contrast):
     inside = discs()
@@ -187,6 +194,25 @@ def test_objects_kept_counts_and_sizes():
     assert half.size == pytest.approx(0.75, abs=0.05)
     assert objects_kept([np.zeros((128, 128), bool)], [expected]).size == 0
     assert objects_kept([expected], [np.zeros((128, 128), bool)]) is None
+
+
+def test_objects_are_counted_by_the_same_rule_before_and_after():
+    """Where few objects lie inside, those cut by the border count too; losing one in five must not bring them in."""
+    expected = np.zeros((160, 160), bool)
+    for place in range(5):
+        expected[20 + 26 * place : 34 + 26 * place, 60:74] = True
+        expected[20 + 26 * place : 34 + 26 * place, :12] = expected[20 + 26 * place : 34 + 26 * place, -12:] = True
+    four = expected.copy()
+    four[20:34, 60:74] = False
+    assert objects_kept([four], [expected]).count == pytest.approx(4 / 5)
+    assert objects_kept([expected], [four]).count == pytest.approx(15 / 14)
+
+
+def test_images_without_labels_agree_with_nothing():
+    truth, nowhere = discs().astype(np.uint8), np.full((128, 128), 255, np.uint8)
+    empty = np.zeros_like(truth)
+    assert consistency([truth, truth], [empty, empty], [truth, nowhere], [1]).after == 0
+    assert consistency([truth], [truth], [nowhere], [1]) is None
 
 
 def test_consistency_is_the_dice_kept():

@@ -35,7 +35,7 @@ class Consistency:
 
 def consistency(
     before: Sequence[Classes], after: Sequence[Classes], labels: Sequence[Classes], values: Sequence[int]
-) -> Consistency:
+) -> Consistency | None:
     """Compare predictions before and after translation with the labels.
 
     Parameters
@@ -47,11 +47,14 @@ def consistency(
 
     Returns
     -------
-    Consistency
-        Means over the images.
+    Consistency or None
+        Means over the images that have labels; None where none has, as nothing would agree with anything there.
     """
+    known = [number for number, truth in enumerate(labels) if (truth != IGNORE).any()]
+    if not known:
+        return None
     scores = [
-        float(np.mean([mean_dice(one, truth, values, IGNORE) for one, truth in zip(predicted, labels, strict=True)]))
+        float(np.mean([mean_dice(predicted[number], labels[number], values, IGNORE) for number in known]))
         for predicted in (before, after)
     ]
     return Consistency(scores[0], scores[1])

@@ -192,6 +192,8 @@ def _structure(way: _Way, panel: Panel) -> tuple[Structure | None, list[NDArray[
     after = [_probabilities(segmenter, image) for image in way.returned]
     classes = [[segmenter.card.to_values(one.argmax(axis=0)) for one in side] for side in (before, after)]
     agreement = consistency(classes[0], classes[1], labels, segmenter.card.values)
+    if agreement is None:
+        return None, []
     kept = objects_kept(*([one == panel.reference for one in side] for side in reversed(classes)))
     borders = boundary_displacement(way.fakes, labels)
     own = boundary_displacement([one.image for one in shown], labels)

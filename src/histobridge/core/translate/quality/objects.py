@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from histobridge.core.scale import object_diameters
+from histobridge.core.scale import counts_cut, object_diameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +31,19 @@ def objects_kept(found: Sequence[NDArray[np.bool_]], expected: Sequence[NDArray[
     Parameters
     ----------
     found, expected : sequence of array, (Y, X) bool
-        Masks of the class that sets the scale, at the same scale.
+        Masks of the class that sets the scale, at the same scale; one of each for every image. What touches the border
+        counts on both sides where few of the expected objects lie inside, else on neither.
 
     Returns
     -------
     ObjectsKept or None
         None where no objects are expected.
     """
-    sizes = [np.concatenate([object_diameters(mask) for mask in masks]) for masks in (found, expected)]
+    cut = [counts_cut(mask) for mask in expected]
+    sizes = [
+        np.concatenate([object_diameters(mask, cut=one) for mask, one in zip(masks, cut, strict=True)])
+        for masks in (found, expected)
+    ]
     if not len(sizes[1]):
         return None
     return ObjectsKept(len(sizes[0]) / len(sizes[1]), _typical(sizes[0]) / _typical(sizes[1]))

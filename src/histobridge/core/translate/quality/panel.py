@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histobridge.core.images.working import resample_labels
-from histobridge.core.judge import eventful, spread
+from histobridge.core.judge import eventful, labelled_window, spread
+from histobridge.core.manifest import IGNORE
 from histobridge.core.matching import Matching, working_image
 from histobridge.core.project import Project
 from histobridge.core.scale import read_labels, reference_class
@@ -105,10 +106,11 @@ def panel_of_project(project: Project, matching: Matching, device: str = "auto")
         shown[domain] = []
         for record in spread([project.image(name) for name in ids], CROPS):
             image = working_image(project, record.id, matching)
-            window = eventful(image, CROP_PX)
-            classes = None
+            window, classes = eventful(image, CROP_PX), None
             if domain == "source" and labelled:
-                classes = resample_labels(read_labels(project, record.id), image.zoom)[window]
+                labels = resample_labels(read_labels(project, record.id), image.zoom)
+                window = labelled_window(image, labels != IGNORE, CROP_PX)
+                classes = labels[window]
             if min(image.shape) >= SMALLEST_PX:
                 shown[domain].append(Shown(image.read(window), image.look, classes))
     if not shown["source"] or not shown["target"]:

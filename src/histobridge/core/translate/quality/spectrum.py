@@ -23,7 +23,8 @@ def spectrum(images: Sequence[Image]) -> NDArray[np.float64]:
     Returns
     -------
     array, (32,) float64
-        Natural logarithm of the power per pixel at frequencies from 0 to 0.5 per pixel, without the mean grey value.
+        Natural logarithm of the power per pixel at frequencies from 0 to 0.5 per pixel, without the mean grey value;
+        NaN at frequencies for which the images are too small.
     """
     total, count = np.zeros(BINS), np.zeros(BINS)
     for image in images:
@@ -36,11 +37,11 @@ def spectrum(images: Sequence[Image]) -> NDArray[np.float64]:
         total += np.bincount(place, power[inside], BINS)
         count += np.bincount(place, minlength=BINS)
     logarithms: NDArray[np.float64] = np.log(total / np.maximum(count, 1) + FLOOR)
-    return logarithms
+    return np.where(count > 0, logarithms, np.nan)
 
 
 def spectrum_distance(real: Sequence[Image], fake: Sequence[Image]) -> float:
-    """Mean absolute difference of two log power spectra.
+    """Mean absolute difference of two log power spectra, at frequencies that both have.
 
     Parameters
     ----------
@@ -52,4 +53,4 @@ def spectrum_distance(real: Sequence[Image], fake: Sequence[Image]) -> float:
     float
         0 for the same texture; 0.7 is a factor of two in power at every frequency. Blur and checkerboards raise it.
     """
-    return float(np.abs(spectrum(real) - spectrum(fake)).mean())
+    return float(np.nanmean(np.abs(spectrum(real) - spectrum(fake))))
