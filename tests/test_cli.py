@@ -11,6 +11,7 @@ import pytest
 from pydantic import Field, PositiveInt
 
 from histobridge.cli import main
+from histobridge.cli.options import absolute_paths
 from histobridge.core.base_config import described
 from histobridge.core.config import Config
 from histobridge.core.errors import InputError
@@ -19,6 +20,7 @@ from histobridge.core.job import Progress
 from histobridge.core.jobs import JOBS, JobKind
 from histobridge.core.manifest import ImageRecord
 from histobridge.core.project import Project
+from histobridge.core.translate.import_config import ImportTranslatorConfig
 
 
 class Inner(Config):
@@ -133,6 +135,15 @@ def test_options_reach_the_config_and_the_rest_keeps_its_default(project, call, 
         "names": ["a", "b"],
         "loud": False,
     }
+
+
+def test_a_file_that_a_saved_config_does_not_name_stays_unnamed(tmp_path, monkeypatch):
+    """The config of an import of one direction holds the empty path of the other."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "g.safetensors").touch()
+    saved = ImportTranslatorConfig(source_to_target=Path("g.safetensors")).model_dump(mode="json")
+    again = absolute_paths(ImportTranslatorConfig.model_validate(saved))
+    assert again.files == {"source_to_target": tmp_path / "g.safetensors"}
 
 
 def test_options_win_over_the_config_file(project, call, tmp_path):

@@ -68,6 +68,21 @@ def rank(project, **config):
     return read_queue(run)
 
 
+@pytest.mark.parametrize("known", ["pixel size", "zoom"])
+def test_the_same_tissue_at_another_magnification_is_nothing_unusual(project, usual, known):
+    """Objects are counted and measured in µm, not in pixels of each image."""
+    small = fibres(spacing=16, inner=4, outer=6)
+    propose(project, {IMAGES[0]: fibres(), IMAGES[1]: fibres(), IMAGES[2]: small}, usual[1])
+    sizes = dict(zip(IMAGES, (0.1, 0.1, 0.2), strict=True))
+    values = read_json(project.path / "project.json")
+    for image in values["images"]:
+        image["pixel_size_um"] = sizes[image["id"]] if known == "pixel size" else None
+        image["zoom_override"] = None if known == "pixel size" else sizes[image["id"]]
+    write_json(project.path / "project.json", values)
+    queue = rank(Project.open(project.path))
+    assert not [tile.reason for tile in queue.tiles if "unusual" in tile.reason]
+
+
 def keys(queue):
     return [(tile.image, tile.tile) for tile in queue.tiles]
 

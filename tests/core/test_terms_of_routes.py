@@ -3,6 +3,7 @@
 import pytest
 
 from histobridge.core.config import ProposeConfig, SegmenterTraining, TrainSegmenterConfig
+from histobridge.core.errors import InputError
 from histobridge.core.perform import CancelledError, perform
 
 PRETRAINING = {"pretrain_terms": [{"kind": "contrastive-local"}], "pretrain_steps": 4}
@@ -46,3 +47,11 @@ def test_a_segmenter_looks_at_its_own_images_first(loop):
     assert "looking at the images" in watched(pretrained)
     weights = [(run.path / "model.safetensors").read_bytes() for run in (plain, pretrained)]
     assert weights[0] != weights[1]
+
+
+def test_one_translator_is_named_for_all_terms_that_use_one(loop):
+    """The second one was left out without a word."""
+    terms = [{"kind": "semantic-consistency", "translator": name} for name in ("instant", "identity")]
+    config = ProposeConfig(route="tutorship", training=training(loop, terms=terms))
+    with pytest.raises(InputError, match="names the translators identity, instant, one expected"):
+        perform(loop.project.create_run("propose", config))

@@ -1,7 +1,9 @@
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 
 import psutil
@@ -9,8 +11,10 @@ import pytest
 from engine_waiting import MEMORY_MB, THREADS, end, wait_until
 
 from histobridge.core.config import SelfTestConfig
+from histobridge.core.runs import LOST_SECONDS, RunState
 from histobridge.engine.client import Engine
 from histobridge.engine.cluster import find_engine, runtime_folder
+from histobridge.engine.run import settled
 
 
 def submit(engine, project, worker="quick", **config):
@@ -210,3 +214,59 @@ def test_killed_engine_leaves_no_process_behind_and_the_job_resumes_in_a_new_one
     state = end(engine, run)
     assert state.status == "finished"
     assert state.result["resumed_from"] > 0
+
+
+def test_a_job_that_writes_for_long_when_it_is_stopped_is_let_to(engine, project):
+    """A checkpoint of large networks on a slow disk takes longer than a job may take to notice the stop."""
+    run = submit(engine, project, steps=1000, checkpoint_every=1000, stop_seconds=engine.grace_seconds + 1.5)
+    wait_until(lambda: is_running(run))
+    engine.cancel(run)
+    stopped = end(engine, run, 8)
+    assert stopped.status == "cancelled"
+    assert "ending its process" not in stopped.message
+    assert (run.path / "written-when-stopped").exists()
+    assert not run.cancel_requested()
+    assert psutil.pid_exists(stopped.pid)
+
+
+def test_a_process_that_is_no_worker_is_not_killed_for_a_stop(project, monkeypatch):
+    """It may be a notebook of the user, in the middle of one long step."""
+    run = project.create_run("selftest", SelfTestConfig())
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    here = {"pid": process.pid, "pid_started": psutil.Process(process.pid).create_time(), "host": socket.gethostname()}
+    run.write_state(RunState(status="running", **here))
+    later = []
+    monkeypatch.setattr("histobridge.engine.client._later", lambda _, kill, *given: later.append((kill, given)))
+    Engine().cancel(run)
+    ((kill, given),) = later
+    kill(*given)
+    try:
+        assert process.poll() is None
+        assert run.state().status == "running"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def silent(project, seconds):
+    """A run that another machine seems to run, which was silent for so long."""
+    run = project.create_run("selftest", SelfTestConfig(steps=1))
+    then = time.time() - seconds
+    run.write_state(RunState(status="running", host="elsewhere", pid=1, updated=then))
+    os.utime(run.path / "state.json", (then, then))
+    return run
+
+
+def test_a_run_of_a_lost_machine_is_taken_over_once_it_was_silent_for_long(project):
+    """A scheduler hands a lost task on within seconds, when the run still says that it is running."""
+    run = silent(project, LOST_SECONDS - 1)
+    assert run.state().status == "running"
+    began = time.monotonic()
+    assert settled(run).status == "interrupted"
+    assert time.monotonic() - began < 5
+
+
+def test_a_run_of_another_machine_that_lives_is_left_to_it(project):
+    run = silent(project, LOST_SECONDS - 20)
+    threading.Timer(0.3, run.show_life).start()
+    assert settled(run).status == "running"

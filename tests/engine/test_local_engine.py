@@ -11,9 +11,17 @@ import psutil
 import pytest
 from engine_waiting import end, wait_until
 
+from histobridge import __version__
 from histobridge.core.config import SelfTestConfig
 from histobridge.engine.client import Engine
-from histobridge.engine.cluster import EngineError, EngineOptions, ensure_engine, find_engine, runtime_folder
+from histobridge.engine.cluster import (
+    EngineError,
+    EngineOptions,
+    ensure_engine,
+    find_engine,
+    runtime_folder,
+    stop_engine,
+)
 
 START = """
 import sys
@@ -136,3 +144,41 @@ def test_record_of_a_dead_engine_counts_as_none(tmp_path):
     dead = {"address": "tls://127.0.0.1:1", "pid": os.getpid(), "pid_started": 0, "version": "0"}
     (tmp_path / "engine.json").write_text(json.dumps(dead | {"certificate": "", "key": ""}))
     assert find_engine(tmp_path) is None
+
+
+def test_an_engine_of_another_version_is_replaced_unless_it_works(fresh_folder, project):
+    """It outlives an update of HistoBridge, and its workers would perform what they do not know."""
+    engine = Engine(options=EngineOptions(load_ahead=()))
+    old = quick(engine, project)
+    record = find_engine(fresh_folder)
+    (fresh_folder / "engine.json").write_text(record.model_copy(update={"version": "0.0.1"}).model_dump_json())
+    engine.close()
+    long = project.create_run("selftest", SelfTestConfig(steps=1000))
+    running = Engine(options=EngineOptions(load_ahead=()))
+    new = quick(running, project)
+    assert (old.status, new.status) == ("finished", "finished")
+    assert find_engine(fresh_folder).pid != record.pid
+    running.submit(long)
+    wait_until(lambda: long.state().status == "running")
+    record = find_engine(fresh_folder)
+    (fresh_folder / "engine.json").write_text(record.model_copy(update={"version": "0.0.1"}).model_dump_json())
+    running.close()
+    refused = quick(running, project)
+    assert refused.status == "failed"
+    assert f"is of HistoBridge 0.0.1, this is {__version__}, and it still works on" in refused.message
+    assert long.state().status == "running"
+    running.close()
+
+
+def test_a_job_that_waits_when_the_engine_ends_goes_to_the_next_one(fresh_folder, project):
+    engine = Engine(options=EngineOptions(load_ahead=()))
+    first, second = (project.create_run("selftest", SelfTestConfig(steps=steps)) for steps in (1000, 1))
+    engine.submit(first, "train")
+    wait_until(lambda: first.state().status == "running")
+    engine.submit(second, "train")
+    wait_until(lambda: second.id in str(engine.status()["workers"]) or second.state().status == "queued")
+    stop_engine(fresh_folder)
+    ended = end(engine, second)
+    assert (ended.status, ended.message) == ("finished", "done")
+    assert first.state().status == "interrupted"
+    engine.close()

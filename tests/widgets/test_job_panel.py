@@ -88,3 +88,6 @@ def test_running_jobs_are_found_again_when_the_project_is_reopened(start_job, sa
 def test_time_left_is_told_only_when_there_is_something_to_go_by():
     assert time_left(RunState(status="running", total=10), 100.0) == ""
     assert time_left(RunState(status="running", step=5, total=10, started=10.0), 70.0) == "≈ 1:00 left"
+    resumed = RunState(status="running", step=5010, total=10_000, started=10.0, began_at=5000)
+    assert time_left(resumed, 30.0) == "≈ 166:20 left"
+    assert time_left(resumed.model_copy(update={"step": 4990}), 30.0) == "", "it went back to its last checkpoint"

@@ -109,8 +109,17 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def absolute_paths(config: Config) -> Config:
-    """Make every path that was given absolute, since a worker process has another working folder."""
-    return type(config).model_validate(_absolute(config.model_dump(exclude_unset=True)))
+    """Make every path that was given absolute, since a worker process has another working folder.
+
+    One that is what its field begins with was not given: a saved config holds it all the same.
+    """
+    fields = type(config).model_fields
+    given = {
+        name: value
+        for name, value in config.model_dump(exclude_unset=True).items()
+        if not (isinstance(value, Path) and value == fields[name].default)
+    }
+    return type(config).model_validate(_absolute(given))
 
 
 def _absolute(value: Any) -> Any:

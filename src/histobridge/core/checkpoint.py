@@ -30,8 +30,12 @@ def save_checkpoint(folder: Path, tensors: Mapping[str, torch.Tensor], values: M
     values : mapping of str to JSON value
         Step, state of random generators and the like.
     """
-    own = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_bytes(folder / NAME, save(own, metadata={"values": json.dumps(dict(values))}))
+    write_bytes(folder / NAME, save(copied(tensors), metadata={"values": json.dumps(dict(values))}))
+
+
+def copied(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Copy tensors as safetensors wants them: on the CPU, each in memory of its own, also where networks share one."""
+    return {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
 
 
 def forget_checkpoint(folder: Path) -> None:

@@ -38,6 +38,9 @@ class SelfTestConfig(Config):
     hang_at_step: NonNegativeInt = 0
     """Do nothing for a minute at this step, deaf to a stop; 0: never."""
 
+    stop_seconds: NonNegativeFloat = 0
+    """How long it writes when it is stopped, in seconds, as a training does with large networks."""
+
     allocate_mb: NonNegativeInt = 0
     """Memory to fill in every step, in MB."""
 

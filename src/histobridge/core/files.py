@@ -2,10 +2,14 @@
 
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+TORN = re.compile(r"\..+-[0-9a-f]{12}")
+"""Name of a file that is being written; see `write_bytes`."""
 
 
 def fsync(path: Path) -> None:
@@ -41,6 +45,13 @@ def write_bytes(path: Path, data: bytes, *, durable: bool = True, private: bool 
         raise
     if durable:
         fsync(path.parent)
+
+
+def remove_torn(folder: Path) -> None:
+    """Remove what writers of files in a folder left beside them when they were killed; nobody may be writing there."""
+    for path in folder.glob(".*-????????????"):
+        if TORN.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any, *, durable: bool = True, private: bool = False) -> None:

@@ -13,6 +13,7 @@ import psutil
 
 from histobridge.core import jobs
 from histobridge.core.errors import CrashedError, HistoBridgeError, ProjectError
+from histobridge.core.files import remove_torn
 from histobridge.core.job import Job, Progress, finish
 from histobridge.core.project import Project
 from histobridge.core.runs import HEARTBEAT_SECONDS, Run, RunState
@@ -93,6 +94,7 @@ def performing(run: Run) -> Job[dict[str, Any]]:
         host=socket.gethostname(),
         started=time.time(),
         updated=time.time(),
+        began_at=before.step,
         message="starting",
     )
     if before.status == "interrupted":
@@ -102,6 +104,7 @@ def performing(run: Run) -> Job[dict[str, Any]]:
         error = CrashedError(_crash_message(events))
         run.end(state, "failed", str(error))
         raise error
+    remove_torn(run.path)
     run.write_state(state)
     run.log("started" if before.attempt == 0 else "resumed", attempt=state.attempt, pid=state.pid)
     with _heartbeat(run):
@@ -139,6 +142,7 @@ def _drive(run: Run, state: RunState) -> Job[dict[str, Any]]:
 
 def _stop_if_asked(run: Run) -> None:
     if run.cancel_requested():
+        run.acknowledge_cancel()
         raise CancelledError("stopped as you asked; resume continues from the last checkpoint")
 
 
@@ -175,11 +179,15 @@ class _Reporter:
     def __init__(self, run: Run, state: RunState):
         self.run, self.state = run, state
         self._state_due = self._event_due = 0.0
+        self._first = True
 
     def __call__(self, progress: Progress) -> None:
         now = time.time()
         metrics = {name: float(value) for name, value in progress.metrics.items()}
         update = {"step": progress.step, "total": progress.total, "message": progress.message, "updated": now}
+        if self._first:  # It goes on from its last checkpoint, which may be older than what it was seen to do.
+            update["began_at"] = min(self.state.began_at, max(0, progress.step - 1))
+            self._first = False
         self.state = self.state.model_copy(update=update | ({"metrics": metrics} if metrics else {}))
         if now >= self._state_due:
             self.run.write_state(self.state, durable=False)

@@ -223,7 +223,9 @@ class Project:
         from histobridge.core.images.pyramid import Pyramid
 
         record = self.image(image_id)
-        return Pyramid.open(self.resolve(record.reference) if record.reference else image_folder(self.path, record))
+        if not record.reference:
+            return Pyramid.open(image_folder(self.path, record))
+        return Pyramid.open(self.resolve(record.reference)).narrowed(record.dtype)
 
     def labels(self, image_id: str) -> "LabelStore":
         """Open the labels of one image; writing needs the lock."""
@@ -234,7 +236,8 @@ class Project:
 
     def resolve(self, reference: str) -> Path | str:
         """Turn a stored path, relative to the project, or URL into one that can be opened."""
-        return reference if "://" in reference else Path(os.path.normpath(self.path / reference))
+        # Of the place itself: what lies beside a link to it is something else.
+        return reference if "://" in reference else Path(os.path.normpath(self.path.resolve() / reference))
 
     def create_run(self, verb: str, config: Config) -> Run:
         """Make the folder of a new job."""

@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 
 from histobridge.core.config import RankConfig
+from histobridge.core.errors import ProjectError
 from histobridge.core.files import write_json
 from histobridge.core.holdout import MOST_COVERED, within
+from histobridge.core.images.working import zoom_of
 from histobridge.core.job import Job, Progress
 from histobridge.core.labels import LabelStore
 from histobridge.core.look import Features, look, look_groups, novelty, standardised
 from histobridge.core.manifest import ImageRecord
+from histobridge.core.matching import load_matching
 from histobridge.core.project import Project
 from histobridge.core.proposals import has_proposal, read_proposal
 from histobridge.core.queue import FILE, Queue, QueuedTile
@@ -84,9 +87,10 @@ def rank_tiles(project: Project, run: Run, config: RankConfig) -> Job[dict[str, 
     features: list[Features] = []
     measures: list[Measures] = []
     images = {name: project.pixels(name) for name in {place.record.id for place in places}}
+    scale = _working_um(project, proposals)
     for index, place in enumerate(places):
         features.append(look(images[place.record.id], place.tile.window))
-        measures.append(_measured(project, place, proposals, other))
+        measures.append(_measured(project, place, proposals, other, scale))
         yield Progress(index + 1, len(places), f"looking at the tiles of {place.record.id}")
     waiting, ordered = _ordered(project, config, places, features, measures) if places else ([], [])
     stop = when_to_stop(project, config.seconds_per_tile)
@@ -192,13 +196,24 @@ def _some(places: Sequence[Place], seed: int, most: int) -> list[Place]:
     return chosen
 
 
-def _measured(project: Project, place: Place, proposals: str, other: str) -> Measures:
+def _working_um(project: Project, proposals: str) -> float:
+    """µm per working pixel of the target when it was proposed; 1 where nobody knows any more."""
+    try:
+        return load_matching(project, str(project.run(proposals).state().result.get("matching", ""))).target_working_um
+    except ProjectError:
+        return 1.0
+
+
+def _measured(project: Project, place: Place, proposals: str, other: str, working_um: float) -> Measures:
     record, window = place.record, place.tile.window
     if place.standing == DECIDED or not has_proposal(project, proposals, record.id):
         return Measures()
     classes, confidence = read_proposal(project, proposals, record.id, window)
     compared = read_proposal(project, other, record.id, window)[0] if has_proposal(project, other, record.id) else None
-    return measure_tile(classes, confidence, compared, project.manifest, record.pixel_size_um)
+    # An image whose pixel size is unknown was proposed with a zoom of its own.
+    known = record.zoom_override is not None or record.pixel_size_um is not None
+    size_um = zoom_of(record, working_um) * working_um if known else working_um
+    return measure_tile(classes, confidence, compared, project.manifest, size_um)
 
 
 def _ordered(

@@ -20,6 +20,8 @@ from histobridge.core.lock import process_alive
 Status = Literal["queued", "running", "finished", "failed", "cancelled", "interrupted"]
 ENDED: tuple[Status, ...] = ("finished", "failed", "cancelled")
 HEARTBEAT_SECONDS = 30.0
+LOST_SECONDS = 4 * HEARTBEAT_SECONDS
+"""Without a sign of life from another machine, after which its process is taken for gone."""
 
 
 class RunState(Config):
@@ -54,6 +56,9 @@ class RunState(Config):
 
     started: float = 0.0
     """Seconds since 1970 of the newest start."""
+
+    began_at: int = 0
+    """Steps that were done before the newest start."""
 
     updated: float = 0.0
     """Seconds since 1970 of the newest sign of life."""
@@ -160,12 +165,15 @@ class Run:
     def _alive(self, state: RunState) -> bool:
         """Whether the process behind a running state still lives; on other machines, whether it showed life lately."""
         if state.host != socket.gethostname():
-            try:
-                seen = max(state.updated, (self.path / "state.json").stat().st_mtime)
-            except FileNotFoundError:
-                seen = state.updated
-            return time.time() - seen < 4 * HEARTBEAT_SECONDS
+            return time.time() - max(state.updated, self.last_life()) < LOST_SECONDS
         return process_alive(state.pid, state.pid_started)
+
+    def last_life(self) -> float:
+        """When the process that runs it last showed life, in seconds since 1970; 0 if never."""
+        try:
+            return (self.path / "state.json").stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
 
     def log(self, kind: str, **details: Any) -> None:
         """Append one line to the event log."""
@@ -184,6 +192,24 @@ class Run:
         """Whether a stop was asked for."""
         return (self.path / "cancel").exists()
 
+    def acknowledge_cancel(self) -> None:
+        """Say that the job is stopping and only writes down what it has learned, which may take longer than a step."""
+        (self.path / "stopping").touch()
+
+    def cancel_acknowledged(self) -> bool:
+        """Whether the job is stopping."""
+        return (self.path / "stopping").exists()
+
     def clear_cancel(self) -> None:
         """Forget a stop that was asked for; a resumed run starts with this."""
-        (self.path / "cancel").unlink(missing_ok=True)
+        for name in ("cancel", "stopping"):
+            (self.path / name).unlink(missing_ok=True)
+
+    def own(self) -> None:
+        """Say that this process exists for such runs, so that it may be killed when one does not stop."""
+        (self.path / "worker").write_text(str(os.getpid()))
+
+    def owned_by(self, pid: int) -> bool:
+        """Whether a process exists for such runs; another one may be a user's, with more in it."""
+        path = self.path / "worker"
+        return path.exists() and path.read_text() == str(pid)

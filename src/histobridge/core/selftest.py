@@ -35,7 +35,13 @@ def selftest(_project: Project, run: Run, config: SelfTestConfig) -> Job[dict[st
         if step % config.checkpoint_every == 0:
             write_json(checkpoint, {"step": step})
             run.log("checkpoint", step=step)
-        yield Progress(step, config.steps, "counting", {"seconds": config.seconds_per_step})
+        try:
+            yield Progress(step, config.steps, "counting", {"seconds": config.seconds_per_step})
+        except GeneratorExit:
+            if config.stop_seconds:
+                time.sleep(config.stop_seconds)
+                (run.path / "written-when-stopped").touch()
+            raise
     return {
         "resumed_from": first,
         "pid": os.getpid(),

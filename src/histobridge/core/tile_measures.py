@@ -37,9 +37,9 @@ class Measures:
     g_ratio : float or None
         Aggregate g-ratio, sqrt(axon area / fibre area); none without an axon.
     diameter : float or None
-        Median diameter of the objects, in µm, or in pixels for an image without pixel size.
+        Median diameter of the objects, in µm.
     density : float or None
-        Objects in 1,000 x 1,000 native pixels.
+        Objects in 1,000 µm².
     """
 
     uncertainty: float | None = None
@@ -52,7 +52,7 @@ class Measures:
 
 
 def measure_tile(
-    classes: Classes, confidence: Classes, other: Classes | None, manifest: Manifest, pixel_size_um: float | None
+    classes: Classes, confidence: Classes, other: Classes | None, manifest: Manifest, pixel_size_um: float
 ) -> Measures:
     """Measure one tile of a proposal.
 
@@ -64,8 +64,8 @@ def measure_tile(
         Classes by another proposal.
     manifest : Manifest
         Tells which class lies inside which. The inner ones (axons) are the objects; without a nested pair, all classes.
-    pixel_size_um : float or None
-        µm per pixel.
+    pixel_size_um : float
+        µm per pixel; any other unit will do if it is that of all tiles that are compared.
 
     Returns
     -------
@@ -86,8 +86,8 @@ def measure_tile(
         disagreement=None if differ is None else float((classes != differ).mean()),
         objects_differ=0 if differ is None else sum(_missed(classes == v, differ == v) for v in values),
         g_ratio=aggregate_g_ratio(classes, pair[0].value, pair[1].value) if pair and sizes.size else None,
-        diameter=_diameter(sizes, step * (pixel_size_um or 1.0)) if sizes.size else None,
-        density=1e6 * len(sizes) / area,
+        diameter=_diameter(sizes, step * pixel_size_um) if sizes.size else None,
+        density=1e3 * len(sizes) / (area * pixel_size_um**2),
     )
 
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from histobridge.core.config import ProposeConfig, SegmenterTraining
 from histobridge.core.device import choose_device
+from histobridge.core.errors import InputError
 from histobridge.core.images.working import QUANTILES, WorkingImage, zoom_of
 from histobridge.core.job import Job, Progress, counted, scaled
 from histobridge.core.matching import Matching
@@ -138,6 +139,12 @@ def _source_look(project: Project, matching: Matching, training: SegmenterTraini
     asked = [term for term in training.terms if term.kind == "semantic-consistency" and term.translator != "strong"]
     if not asked:
         return None
+    named = {term.translator for term in asked}
+    if len(named) > 1:
+        raise InputError(
+            f"terms: semantic-consistency names the translators {', '.join(sorted(named))}, one expected for all; "
+            "choose one of them"
+        )
     translator = load_translator(project, asked[0].translator, matching, training.device)
 
     def look(crop: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:

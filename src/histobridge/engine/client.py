@@ -4,17 +4,19 @@ import queue
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from histobridge import __version__
 from histobridge.core.jobs import JOBS, Worker
 from histobridge.core.runs import Run, RunState
 from histobridge.engine import run as worker_side
 from histobridge.engine.cluster import (
+    STOP_SECONDS,
     EngineError,
     EngineOptions,
     EngineRecord,
@@ -64,6 +66,7 @@ class Engine:
         self._thread: threading.Thread | None = None
         self._client: Any = None
         self._futures: dict[str, Any] = {}
+        self._closing = False
 
     # -- what the window and the command line call -----------------------------------------------------------------
 
@@ -99,9 +102,7 @@ class Engine:
             return
         run.request_cancel()
         if state.status == "running":
-            timer = threading.Timer(self.grace_seconds + KILL_SECONDS, _kill, (run,))
-            timer.daemon = True
-            timer.start()
+            _later(self.grace_seconds + KILL_SECONDS, _kill, run)
         else:
             run.end(state, "cancelled", "stopped before it started")
 
@@ -169,9 +170,10 @@ class Engine:
     def close(self) -> None:
         """Hand over what is still to be handed over, then let go; running jobs go on."""
         if self._thread is not None:
+            self._closing = True
             self._orders.put(None)
             self._thread.join()
-            self._thread = None
+            self._thread, self._closing = None, False
 
     # -- the thread that talks to the scheduler --------------------------------------------------------------------
 
@@ -201,12 +203,33 @@ class Engine:
 
     def _connected(self) -> Any:
         """Return the connection to the scheduler, made anew if there is none or it has ended."""
-        record = None if self.address else ensure_engine(self.options, runtime_folder())
+        record = None if self.address else self._local()
         where = self.address if record is None else record.address
         if self._client is None or self._client.status != "running" or self._client.scheduler.address != where:
             self._disconnect()
-            self._client = _connect(where, record)
+            try:
+                self._client = _connect(where, record)
+            except EngineError:
+                if record is None or not _gone(record):
+                    raise
+                record = self._local()
+                self._client = _connect(record.address, record)
         return self._client
+
+    def _local(self) -> EngineRecord:
+        """Return the local engine, started if there is none, and anew if it is of another version and has no job."""
+        record = ensure_engine(self.options, runtime_folder())
+        if record.version == __version__:
+            return record
+        with _connect(record.address, record) as client:
+            busy = sorted(task for tasks in client.processing().values() for task in tasks)
+        if busy:
+            raise EngineError(
+                f"the engine of this computer is of HistoBridge {record.version}, this is {__version__}, and it still "
+                f"works on {', '.join(map(str, busy))}; start the job again when that has ended"
+            )
+        stop_engine(runtime_folder())
+        return ensure_engine(self.options, runtime_folder())
 
     def _disconnect(self) -> None:
         if self._client is not None:
@@ -230,7 +253,7 @@ class Engine:
         future = client.submit(worker_side.main, request.model_dump_json(), key=key, resources=resources)
         fire_and_forget(future)
         self._futures[key] = future
-        future.add_done_callback(lambda future: self._ended(run, future))
+        future.add_done_callback(lambda future: self._ended(order, future))
 
     def _resources(self, client: Any, worker: Worker) -> dict[str, int]:
         """Which of the resources that the workers declare a job asks for."""
@@ -243,11 +266,19 @@ class Engine:
                 return {name: 1}
         return {}
 
-    def _ended(self, run: Run, future: Any) -> None:
-        """Tell of a task that failed before `main` could write anything, such as for lack of HistoBridge there."""
+    def _ended(self, order: _Order, future: Any) -> None:
+        """Tell of a task that failed before `main` could write anything, such as for lack of HistoBridge there.
+
+        One that was lost with the connection while its run waited is handed over again.
+        """
         self._futures.pop(future.key, None)
-        if future.status == "error" and run.state().status == "queued":
+        run = order.run
+        if run is None or run.state().status != "queued":
+            return
+        if future.status == "error":
             _fail(run, f"the worker could not start the job: {future.exception()}; install the same HistoBridge there")
+        elif future.status in ("cancelled", "lost") and not self._closing:
+            self._order(order)
 
 
 def _connect(where: str, record: EngineRecord | None) -> Any:
@@ -271,15 +302,37 @@ def _connect(where: str, record: EngineRecord | None) -> Any:
         ) from error
 
 
+def _gone(record: EngineRecord) -> bool:
+    """Whether a local engine that does not answer was about to end, and has."""
+    deadline = time.monotonic() + STOP_SECONDS
+    while record.alive and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    return not record.alive
+
+
 def _fail(run: Run | None, message: str) -> None:
     if run is not None:
         run.end(run.state(), "failed", message)
 
 
-def _kill(run: Run) -> None:
-    """Kill the process of a run that still has not stopped, if it is on this machine."""
+def _later(seconds: float, function: Callable[..., object], *arguments: object) -> None:
+    """Call a function after a while, unless this process has ended by then."""
+    timer = threading.Timer(seconds, function, arguments)
+    timer.daemon = True
+    timer.start()
+
+
+def _kill(run: Run, saves: bool = True) -> None:
+    """Kill the worker process of a run that still has not stopped, if it is on this machine.
+
+    One that is writing its last checkpoint gets time for it once; a process that is no worker is left alone.
+    """
     state = run.state()
-    if state.status == "running" and state.host == socket.gethostname() and run.cancel_requested():
+    if state.status != "running" or state.host != socket.gethostname() or not run.cancel_requested():
+        return
+    if saves and run.cancel_acknowledged():
+        _later(worker_side.SAVE_SECONDS, _kill, run, False)
+    elif run.owned_by(state.pid):
         with suppress(psutil.Error):
             psutil.Process(state.pid).kill()
         worker_side.end_killed(run)

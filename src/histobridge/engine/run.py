@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import socket
 import threading
 import time
 from pathlib import Path
@@ -13,10 +14,12 @@ import psutil
 from pydantic import NonNegativeInt, PositiveFloat
 
 from histobridge.core.config import Config
-from histobridge.core.runs import Run
+from histobridge.core.runs import Run, RunState
 
 logger = logging.getLogger(__name__)
 WATCH_SECONDS = 0.1
+SAVE_SECONDS = 120.0
+"""How long a job that is stopping may take to write its last checkpoint before its process is killed."""
 MEMORY_SHARE = 0.9
 """Of the worker's limit; a little before dask kills without a word."""
 
@@ -51,7 +54,7 @@ def main(request: str) -> str:
     run = Run(asked.path)
     if not (run.path / "run.json").exists():
         raise FileNotFoundError(f"{run.path} is not there; all workers must see the project folder under this name")
-    state = run.state()
+    state = settled(run)
     if state.ended or state.status == "running":
         return state.status
     set_threads(asked.threads or compute_threads())
@@ -66,6 +69,19 @@ def main(request: str) -> str:
             if not run.state().ended:
                 run.end(run.state(), "failed", f"the processes of this training did not find each other: {error}")
     return run.state().status
+
+
+def settled(run: Run) -> RunState:
+    """State of a run; one that another machine seems to run is waited for until it shows life or is taken for gone.
+
+    A scheduler that has lost a worker gives its task to another at once, long before the silence of the first tells.
+    """
+    before = run.last_life()
+    while (state := run.state()).status == "running" and state.host != socket.gethostname():
+        if run.last_life() > before:
+            break
+        time.sleep(WATCH_SECONDS)
+    return state
 
 
 def wake() -> None:
@@ -85,6 +101,8 @@ def memory_limit() -> int:
 class Watchdog:
     """Kills this process when the job ignores a stop, or is about to exceed the memory limit.
 
+    A job that is stopping gets `SAVE_SECONDS` to write what it has learned.
+
     Parameters
     ----------
     run : Run
@@ -101,6 +119,7 @@ class Watchdog:
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
     def __enter__(self) -> Self:
+        self.run.own()
         self._thread.start()
         return self
 
@@ -116,7 +135,8 @@ class Watchdog:
         while not self._done.wait(WATCH_SECONDS):
             if self.run.cancel_requested():
                 asked = asked or time.monotonic()
-                if time.monotonic() - asked > self.grace_seconds:
+                saving = self.run.cancel_acknowledged()
+                if time.monotonic() - asked > (SAVE_SECONDS if saving else self.grace_seconds):
                     end_killed(self.run)
                     os.kill(os.getpid(), signal.SIGKILL)
             used = process.memory_info().rss

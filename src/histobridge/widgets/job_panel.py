@@ -33,10 +33,11 @@ ENDINGS = {"finished": "✓", "failed": "▲", "cancelled": "■", "interrupted"
 
 
 def time_left(state: RunState, now: float) -> str:
-    """Estimate what is left of a running job from its steps so far; empty when there is nothing to go by."""
-    if state.status != "running" or not state.total or not state.step or state.started <= 0:
+    """Estimate what is left of a running job from its steps since its start; empty when there is nothing to go by."""
+    done = state.step - state.began_at
+    if state.status != "running" or not state.total or done <= 0 or state.started <= 0:
         return ""
-    seconds = (now - state.started) * (state.total - state.step) / state.step
+    seconds = (now - state.started) * (state.total - state.step) / done
     return f"≈ {seconds // 60:.0f}:{seconds % 60:02.0f} left"
 
 

@@ -8,14 +8,15 @@ from qtpy.QtWidgets import QWidget
 
 from histobridge.core.config import Config
 from histobridge.widgets.form import ConfigForm
+from histobridge.widgets.method_box import MethodBox
 from histobridge.widgets.session import Session
 
-NOT_KEPT = {"replace"}
-"""Choices that are to be made each time, since they overwrite files."""
+NOT_KEPT = {"replace", "insist"}
+"""Choices that are to be made each time, since they overwrite files or use what has failed its checks."""
 
 
 class KeptForms(QObject):
-    """Keeps the forms of the pages.
+    """Keeps the forms of the pages, but those of a `MethodBox`, which start from their preset.
 
     Parameters
     ----------
@@ -35,6 +36,8 @@ class KeptForms(QObject):
             start = form.config()
             if start is None or any(form in other.nested.values() for other in page.findChildren(ConfigForm)):
                 continue
+            if any(form in box.findChildren(ConfigForm) for box in page.findChildren(MethodBox)):
+                continue  # It is replaced by another one, and is no second form of the quick training.
             self._forms.append((form, start))
             self._restore(form, start)
             form.changed.connect(self._save)
@@ -61,8 +64,10 @@ class KeptForms(QObject):
             return
         kept = self._session.remembered.place(project.path).get("forms", {}).get(type(start).__name__, {})
         self._restoring = True
-        _fill(form, _revived(start, kept))
-        self._restoring = False
+        try:
+            _fill(form, _revived(start, kept))
+        finally:
+            self._restoring = False
 
 
 def _differing(config: Config, start: Config) -> dict[str, Any]:

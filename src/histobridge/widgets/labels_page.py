@@ -104,6 +104,7 @@ class LabelsPage(Page):
         self.translator.blockSignals(False)
 
     def _remember(self) -> None:
+        self.form.set(insist=False)  # What was insisted on was another one.
         if self.session.project is not None:
             self.session.remembered.stay(self.session.project.path, translator=self.translator.currentData())
 
@@ -143,6 +144,7 @@ class LabelsPage(Page):
         else:
             chosen = {"route": self.routes.route, "translator": self.translator.currentData()}
             self.session.submit("propose", config.model_copy(update=chosen))
+            self.form.set(insist=False)
         self.refresh()
 
 

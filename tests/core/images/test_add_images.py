@@ -284,3 +284,28 @@ def test_arrays_that_do_not_fit_leave_nothing(project, image, classes, found):
     with pytest.raises(InputError, match=found):
         stage_array(run, image_record("layer", "source", subject="rat1"), image, classes=classes)
     assert not list(run.path.glob("*/*"))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int32])
+def test_a_reference_of_another_type_is_read_as_its_record_says(add, project, tmp_path, ramp, dtype):
+    """Whole numbers that fit; what looks at images divides by the range of their type."""
+    write_pyramid(tmp_path / "a.zarr", ramp, None)
+    group = zarr.open_group(tmp_path / "a.zarr")
+    for name in list(group.array_keys()):
+        pixels = group[name][:]
+        group.create_array(name, data=pixels.astype(dtype), overwrite=True, dimension_names=("y", "x"))
+    add(tmp_path / "a.zarr", copy_images=False)
+    (record,) = project.images()
+    pixels = project.pixels(record.id)
+    assert record.reference
+    assert {level.dtype for level in pixels.levels} == {np.dtype(record.dtype)}
+    np.testing.assert_array_equal(pixels.read(ALL), ramp)
+
+
+def test_a_reference_is_found_from_a_project_that_is_opened_through_a_link(add, project, tmp_path, ramp):
+    write_pyramid(tmp_path / "a.zarr", ramp, None)
+    add(tmp_path / "a.zarr", copy_images=False)
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "link").symlink_to(project.path)
+    np.testing.assert_array_equal(Project.open(home / "link").pixels("a").read(ALL), ramp)

@@ -7,7 +7,7 @@ from safetensors.numpy import load_file
 
 from histobridge.core.config import FineTuneConfig, ProposeConfig
 from histobridge.core.corrections import TileEdit
-from histobridge.core.errors import ProjectError
+from histobridge.core.errors import InputError, ProjectError
 from histobridge.core.manifest import ClassSpec, image_folder
 from histobridge.core.matching import load_matching, working_image
 from histobridge.core.metrics import dice
@@ -243,3 +243,13 @@ def test_pixels_in_the_overlap_of_tiles_are_counted_once(learned_elsewhere, loop
     run = project.create_run("finetune", BRIEF)
     result = perform(run)
     assert (result["tiles"], result["reviewed_pixels"]) == (1, 192 * 1024)
+
+
+def test_a_term_of_labelled_images_is_learned_when_every_image_was_worked_on(loop):
+    """One tile an image, a stroke in each: nothing is left unreviewed, which mixup does not need and others do."""
+    for name in loop.targets:
+        review(loop, name)
+    run = loop.run("finetune", FineTuneConfig.model_validate(BRIEF.model_dump() | {"terms": [{"kind": "mixup"}]}))
+    assert run.state().status == "finished"
+    with pytest.raises(InputError, match="they learn from images without labels"):
+        loop.run("finetune", FineTuneConfig.model_validate(BRIEF.model_dump() | {"terms": [{"kind": "mean-teacher"}]}))

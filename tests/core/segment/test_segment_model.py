@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from histobridge.core.checkpoint import load_checkpoint, save_checkpoint
 from histobridge.core.errors import ProjectError
 from histobridge.core.segment.model import ModelCard, Segmenter
 from histobridge.core.segment.networks import build_network
@@ -119,3 +120,17 @@ def test_a_card_of_a_newer_version_says_so(segmenter, tmp_path):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 99, "something": "new"}))
     with pytest.raises(ProjectError, match="99"):
         Segmenter.load(tmp_path)
+
+
+@pytest.mark.parametrize("preset", ["tiny", "cpu", "gpu"])
+def test_every_preset_is_saved_and_loaded_on_a_processor(preset, tmp_path):
+    """MONAI's network of the preset gpu holds its blocks under two names, which share their memory."""
+    net = build_network(preset, 3, seed=0)
+    save_checkpoint(tmp_path, net.state_dict(), {})
+    other = build_network(preset, 3, seed=1)
+    other.load_state_dict(load_checkpoint(tmp_path)[0])
+    image = torch.rand(1, 1, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(other.eval()(image), net.eval()(image))
+    Segmenter(net, card(preset=preset)).save(tmp_path)
+    assert Segmenter.load(tmp_path, device="cpu").card.preset == preset

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histobridge.core.images.problem import FileError, readable
-from histobridge.core.images.pyramid import ArrayLike, blocks
+from histobridge.core.images.pyramid import ArrayLike, Narrowed, blocks
 from histobridge.core.images.raster import Raster, open_raster
 
 SAVE_AS = "save it as unsigned 8 or 16 bit (Fiji: Image > Type)"
@@ -50,20 +50,6 @@ class Grey:
         if self._invert and self.dtype.kind == "u":
             pixels = np.iinfo(self.dtype).max - pixels
         return pixels.astype(self.dtype, copy=False)
-
-
-class Narrowed:
-    """A plane whose values are known to fit a smaller type."""
-
-    ndim = 2
-
-    def __init__(self, plane: ArrayLike, dtype: type[np.uint8] | type[np.uint16]):
-        self._plane, self.dtype = plane, np.dtype(dtype)
-        self.shape = (int(plane.shape[0]), int(plane.shape[1]))
-
-    def __getitem__(self, window: Any) -> NDArray[Any]:
-        """Read a (Y, X) window."""
-        return np.asarray(self._plane[window]).astype(self.dtype)
 
 
 @dataclass(frozen=True)

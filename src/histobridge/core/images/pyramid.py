@@ -53,6 +53,20 @@ class Plane:
         return np.asarray(self[:, :], dtype=dtype)
 
 
+class Narrowed:
+    """A plane whose values are known to fit another type."""
+
+    ndim = 2
+
+    def __init__(self, plane: ArrayLike, dtype: Any):
+        self._plane, self.dtype = plane, np.dtype(dtype)
+        self.shape = (int(plane.shape[0]), int(plane.shape[1]))
+
+    def __getitem__(self, window: Any) -> NDArray[Any]:
+        """Read a (Y, X) window."""
+        return np.asarray(self._plane[window]).astype(self.dtype)
+
+
 class Pyramid:
     """One 2-D image at several resolutions, lazily read.
 
@@ -104,6 +118,11 @@ class Pyramid:
         index = leading if leading is not None else (0,) * (len(shape) - 2)
         planes: list[ArrayLike] = [array if array.ndim == 2 else Plane(array, index) for array in image.arrays]
         return cls(planes, image.factors, image.pixel_sizes_um)
+
+    def narrowed(self, dtype: str) -> "Pyramid":
+        """Return the pyramid with pixels of a type that is known to hold their values, which are whole numbers."""
+        levels = [level if level.dtype == dtype else Narrowed(level, np.dtype(dtype)) for level in self.levels]
+        return Pyramid(levels, self.factors, self.pixel_sizes_um)
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from safetensors.torch import save as save_tensors
 from torch import nn
 from torch.nn import functional
 
+from histobridge.core.checkpoint import copied
 from histobridge.core.device import choose_device
 from histobridge.core.errors import ProjectError
 from histobridge.core.files import read_json, write_bytes, write_json
@@ -41,8 +42,7 @@ class Segmenter:
 
     def save(self, folder: Path) -> None:
         """Write ``model.safetensors`` and ``model.json`` into an existing folder."""
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.net.state_dict().items()}
-        weights = save_tensors(tensors)
+        weights = save_tensors(copied(self.net.state_dict()))
         self.card = self.card.model_copy(update={"weights_sha256": hashlib.sha256(weights).hexdigest()})
         write_bytes(folder / WEIGHTS, weights)
         write_json(folder / CARD, self.card.model_dump(mode="json"))

@@ -1,11 +1,12 @@
 """The way of fine-tuning: batches of reviewed tiles and replayed source, cautious with few tiles."""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 
 from torch import nn
 
 from histobridge.core.config import FineTuneConfig, SegmenterTraining
+from histobridge.core.errors import InputError
 from histobridge.core.holdout import ReviewedTile
 from histobridge.core.job import Job, scaled
 from histobridge.core.project import Project
@@ -95,7 +96,9 @@ class Practice:
         sampler = yield from self._sampler(lessons)
         pool = None
         if config.terms:
-            pool = unreviewed_pool(self.start, self.reviewed, config, AUGMENTATION, self.proposals)
+            # Where all is reviewed there is none, which `train` tells if a term needs it.
+            with suppress(InputError):
+                pool = unreviewed_pool(self.start, self.reviewed, config, AUGMENTATION, self.proposals)
         with frozen_statistics(net) if config.freeze_statistics else nullcontext():
             if run:
                 yield from train(net, sampler, config, run.path, lambda step: run.log("checkpoint", step=step), pool)

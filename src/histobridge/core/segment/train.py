@@ -140,7 +140,9 @@ class _Training:
         self.optimizer = torch.optim.AdamW(net.parameters(), lr=config.learning_rate, weight_decay=weight_decay)
         self.terms = build_terms(config.terms, _student(net, config.seed, pool)) if config.terms else []
         if pool is None and any(term.needs_unlabelled for term in self.terms):
-            raise InputError("terms: they learn from images without labels, and there are none; add target images")
+            raise InputError(
+                "terms: they learn from images without labels, and there are none; add target images, or review less"
+            )
         self.average = deepcopy(net).eval() if self.terms or config.average else None
         self.unlabelled: Iterator[Unlabelled] | None = None
         self.bad_steps = 0

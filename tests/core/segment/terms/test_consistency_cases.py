@@ -7,6 +7,8 @@ import pytest
 import torch
 from torch import nn
 
+from histobridge.core.segment.cautious import frozen_statistics
+from histobridge.core.segment.networks import build_network
 from histobridge.core.segment.terms import consistency
 from histobridge.core.segment.terms.base import Scene, Student, Unlabelled
 from histobridge.core.segment.terms.consistency import Entropy, GammaModel, MultiView, PiModel, TemporalEnsembling
@@ -211,6 +213,17 @@ def test_cross_pseudo_is_the_cross_entropy_with_the_other_ones_class():
     loss.backward()
     assert net.logits.grad.tolist() == pytest.approx([-0.5, 0.5])
     assert term.nets.logits.grad is None
+
+
+def test_the_second_network_has_statistics_of_its_own_while_those_of_the_first_are_frozen():
+    """It is a copy with new weights; frozen with it, its norms would do nothing for good."""
+    net = build_network("tiny", 2, seed=0)
+    with frozen_statistics(net):
+        term = CrossPseudo(CrossPseudoSettings(ramp=0), Student(net, 2, 0))
+        term.nets.train()(torch.rand(2, 1, 32, 32))
+    norms = [module for module in term.nets.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    assert norms
+    assert all(norm.num_batches_tracked == 1 for norm in norms)
 
 
 def test_co_training_is_the_divergence_of_both():

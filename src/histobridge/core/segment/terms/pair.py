@@ -70,6 +70,7 @@ def _fresh(net: nn.Module, seed: int) -> nn.Module:
         torch.manual_seed(seed)
         copy = deepcopy(net).cpu()
         for module in copy.modules():
+            module._forward_pre_hooks.clear()  # Of `frozen_statistics`: new weights have no statistics to keep.
             reset = getattr(module, "reset_parameters", None)
             if reset is not None:
                 reset()
