@@ -1,5 +1,6 @@
 """The small sample project, learned, matched and proposed for once; tests that change it get a copy."""
 
+import importlib
 import os
 import shutil
 from dataclasses import dataclass
@@ -125,3 +126,10 @@ def learned_elsewhere(sample_loop, tmp_path):
         return project
 
     return make
+
+
+@pytest.fixture
+def benchmark(monkeypatch):
+    """Import a file of the benchmarks by its name."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
+    return importlib.import_module

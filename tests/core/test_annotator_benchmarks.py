@@ -1,7 +1,6 @@
 """The benchmarks built on the simulated annotator run through on a tiny synthetic pair, and go on where they were."""
 
 import csv
-import importlib
 import re
 from pathlib import Path
 
@@ -14,12 +13,6 @@ from histobridge.core.synthetic import two_modalities
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 QUICK = ("--preset", "tiny", "--steps", "20", "--seeds", "0", "--tile", "48")
-
-
-@pytest.fixture
-def benchmark(monkeypatch):
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    return importlib.import_module
 
 
 @pytest.fixture(scope="module")

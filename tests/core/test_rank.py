@@ -1,48 +1,20 @@
 """The job `rank`: which tiles wait, in which order, and why."""
 
 from collections import Counter
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from rank_cases import IMAGES, SHAPE, TILE, fibres, propose, rank, tile_window
 
-from histobridge.core.config import ProposeConfig, RankConfig
+from histobridge.core.config import RankConfig
 from histobridge.core.corrections import TileEdit
 from histobridge.core.errors import ProjectError
 from histobridge.core.files import read_json, write_json
 from histobridge.core.job import finish
 from histobridge.core.perform import perform
 from histobridge.core.project import Project
-from histobridge.core.proposals import write_proposal
 from histobridge.core.queue import newest_queue, read_queue
 from histobridge.core.rank import rank_tiles
-from histobridge.core.runs import RunState
-
-TILE = 64
-SHAPE = (192, 192)
-IMAGES = ("rat1-a", "rat2-a", "rat3-a")
-
-
-def fibres(shape=SHAPE, inner=8, outer=12, spacing=32):
-    """Round fibres on a grid, with radii in pixels: 0 background, 1 axon, 2 myelin."""
-    rows, columns = np.indices(shape)
-    distance = np.hypot(rows % spacing - spacing / 2, columns % spacing - spacing / 2)
-    return np.where(distance < inner, 1, np.where(distance < outer, 2, 0)).astype(np.uint8)
-
-
-def tile_window(row, column):
-    return slice(row * TILE, (row + 1) * TILE), slice(column * TILE, (column + 1) * TILE)
-
-
-def propose(project, classes, confidence, route="tutorship", wanted=None):
-    """Write a finished proposing run; `classes` and `confidence` are arrays by image."""
-    run = project.create_run("propose", ProposeConfig(route=route))
-    for name in wanted or classes:
-        part = SimpleNamespace(labels=lambda window, name=name: (classes[name][window], confidence[name][window]))
-        for _ in write_proposal(run.path, name, part, classes[name].shape):
-            pass
-    run.write_state(RunState(status="finished", result={"route": route}))
-    return run
 
 
 @pytest.fixture
@@ -60,27 +32,6 @@ def project(tmp_path, add_arrays):
 def usual():
     """Fibres that look the same everywhere, proposed with even confidence: nothing is remarkable."""
     return {name: fibres() for name in IMAGES}, {name: np.full(SHAPE, 240, np.uint8) for name in IMAGES}
-
-
-def rank(project, **config):
-    run = project.create_run("rank", RankConfig(**config))
-    perform(run)
-    return read_queue(run)
-
-
-@pytest.mark.parametrize("known", ["pixel size", "zoom"])
-def test_the_same_tissue_at_another_magnification_is_nothing_unusual(project, usual, known):
-    """Objects are counted and measured in µm, not in pixels of each image."""
-    small = fibres(spacing=16, inner=4, outer=6)
-    propose(project, {IMAGES[0]: fibres(), IMAGES[1]: fibres(), IMAGES[2]: small}, usual[1])
-    sizes = dict(zip(IMAGES, (0.1, 0.1, 0.2), strict=True))
-    values = read_json(project.path / "project.json")
-    for image in values["images"]:
-        image["pixel_size_um"] = sizes[image["id"]] if known == "pixel size" else None
-        image["zoom_override"] = None if known == "pixel size" else sizes[image["id"]]
-    write_json(project.path / "project.json", values)
-    queue = rank(Project.open(project.path))
-    assert not [tile.reason for tile in queue.tiles if "unusual" in tile.reason]
 
 
 def keys(queue):

@@ -236,7 +236,7 @@ def test_a_process_that_is_no_worker_is_not_killed_for_a_stop(project, monkeypat
     here = {"pid": process.pid, "pid_started": psutil.Process(process.pid).create_time(), "host": socket.gethostname()}
     run.write_state(RunState(status="running", **here))
     later = []
-    monkeypatch.setattr("histobridge.engine.client._later", lambda _, kill, *given: later.append((kill, given)))
+    monkeypatch.setattr("histobridge.engine.client.later", lambda _, kill, *given: later.append((kill, given)))
     Engine().cancel(run)
     ((kill, given),) = later
     kill(*given)

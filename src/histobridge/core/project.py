@@ -223,9 +223,8 @@ class Project:
         from histobridge.core.images.pyramid import Pyramid
 
         record = self.image(image_id)
-        if not record.reference:
-            return Pyramid.open(image_folder(self.path, record))
-        return Pyramid.open(self.resolve(record.reference)).narrowed(record.dtype)
+        where = self.resolve(record.reference) if record.reference else image_folder(self.path, record)
+        return Pyramid.open(where).narrowed(record.dtype)
 
     def labels(self, image_id: str) -> "LabelStore":
         """Open the labels of one image; writing needs the lock."""
@@ -235,8 +234,7 @@ class Project:
         return LabelStore(label_folder(self.path, record), record.shape, writable=self.lock.held)
 
     def resolve(self, reference: str) -> Path | str:
-        """Turn a stored path, relative to the project, or URL into one that can be opened."""
-        # Of the place itself: what lies beside a link to it is something else.
+        """Turn a stored path, relative to the project and not to a link to it, or URL into one that can be opened."""
         return reference if "://" in reference else Path(os.path.normpath(self.path.resolve() / reference))
 
     def create_run(self, verb: str, config: Config) -> Run:

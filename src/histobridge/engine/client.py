@@ -4,33 +4,22 @@ import queue
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import psutil
-
-from histobridge import __version__
 from histobridge.core.jobs import JOBS, Worker
 from histobridge.core.runs import Run, RunState
 from histobridge.engine import run as worker_side
-from histobridge.engine.cluster import (
-    STOP_SECONDS,
-    EngineError,
-    EngineOptions,
-    EngineRecord,
-    ensure_engine,
-    find_engine,
-    runtime_folder,
-    stop_engine,
-)
+from histobridge.engine.cluster import EngineError, EngineOptions, find_engine, runtime_folder, stop_engine
+from histobridge.engine.connecting import connect, gone, local_engine
+from histobridge.engine.killing import kill, later
 
 if TYPE_CHECKING:
     from histobridge.core.project import Project
 
 POLL_SECONDS = 0.1
-CONNECT_SECONDS = 10
 KEEP_SECONDS = 20.0
 KILL_SECONDS = 0.7
 """After the grace time, for a worker so stuck that it cannot kill itself."""
@@ -102,7 +91,7 @@ class Engine:
             return
         run.request_cancel()
         if state.status == "running":
-            _later(self.grace_seconds + KILL_SECONDS, _kill, run)
+            later(self.grace_seconds + KILL_SECONDS, kill, run)
         else:
             run.end(state, "cancelled", "stopped before it started")
 
@@ -148,7 +137,7 @@ class Engine:
         record = None if self.address else find_engine(runtime_folder())
         if not (self.address or record):
             return {"running": False, "address": "", "encrypted": True, "workers": []}
-        with _connect(record.address if record else self.address, record) as client:
+        with connect(record.address if record else self.address, record) as client:
             workers = client.scheduler_info(n_workers=-1)["workers"]
             tasks = client.processing()
             address = client.scheduler.address
@@ -203,33 +192,18 @@ class Engine:
 
     def _connected(self) -> Any:
         """Return the connection to the scheduler, made anew if there is none or it has ended."""
-        record = None if self.address else self._local()
+        record = None if self.address else local_engine(self.options)
         where = self.address if record is None else record.address
         if self._client is None or self._client.status != "running" or self._client.scheduler.address != where:
             self._disconnect()
             try:
-                self._client = _connect(where, record)
+                self._client = connect(where, record)
             except EngineError:
-                if record is None or not _gone(record):
+                if record is None or not gone(record):
                     raise
-                record = self._local()
-                self._client = _connect(record.address, record)
+                record = local_engine(self.options)
+                self._client = connect(record.address, record)
         return self._client
-
-    def _local(self) -> EngineRecord:
-        """Return the local engine, started if there is none, and anew if it is of another version and has no job."""
-        record = ensure_engine(self.options, runtime_folder())
-        if record.version == __version__:
-            return record
-        with _connect(record.address, record) as client:
-            busy = sorted(task for tasks in client.processing().values() for task in tasks)
-        if busy:
-            raise EngineError(
-                f"the engine of this computer is of HistoBridge {record.version}, this is {__version__}, and it still "
-                f"works on {', '.join(map(str, busy))}; start the job again when that has ended"
-            )
-        stop_engine(runtime_folder())
-        return ensure_engine(self.options, runtime_folder())
 
     def _disconnect(self) -> None:
         if self._client is not None:
@@ -281,58 +255,6 @@ class Engine:
             self._order(order)
 
 
-def _connect(where: str, record: EngineRecord | None) -> Any:
-    """Connect to the scheduler at an address; a local one only talks to who holds its key."""
-    from distributed import Client
-    from distributed.security import Security
-
-    security = None
-    if record is not None:
-        security = Security(
-            require_encryption=True,
-            tls_ca_file=record.certificate,
-            tls_client_cert=record.certificate,
-            tls_client_key=record.key,
-        )
-    try:
-        return Client(where, security=security, timeout=CONNECT_SECONDS, set_as_default=False, name="histobridge")
-    except (OSError, ValueError) as error:
-        raise EngineError(
-            f"no dask scheduler answers at {where} ({error}); check the address, or leave it empty for this computer"
-        ) from error
-
-
-def _gone(record: EngineRecord) -> bool:
-    """Whether a local engine that does not answer was about to end, and has."""
-    deadline = time.monotonic() + STOP_SECONDS
-    while record.alive and time.monotonic() < deadline:
-        time.sleep(POLL_SECONDS)
-    return not record.alive
-
-
 def _fail(run: Run | None, message: str) -> None:
     if run is not None:
         run.end(run.state(), "failed", message)
-
-
-def _later(seconds: float, function: Callable[..., object], *arguments: object) -> None:
-    """Call a function after a while, unless this process has ended by then."""
-    timer = threading.Timer(seconds, function, arguments)
-    timer.daemon = True
-    timer.start()
-
-
-def _kill(run: Run, saves: bool = True) -> None:
-    """Kill the worker process of a run that still has not stopped, if it is on this machine.
-
-    One that is writing its last checkpoint gets time for it once; a process that is no worker is left alone.
-    """
-    state = run.state()
-    if state.status != "running" or state.host != socket.gethostname() or not run.cancel_requested():
-        return
-    if saves and run.cancel_acknowledged():
-        _later(worker_side.SAVE_SECONDS, _kill, run, False)
-    elif run.owned_by(state.pid):
-        with suppress(psutil.Error):
-            psutil.Process(state.pid).kill()
-        worker_side.end_killed(run)

@@ -1,7 +1,5 @@
 """Adding images: every file ends in the project whole, or as one problem with its remedy."""
 
-import shutil
-
 import numpy as np
 import pytest
 import tifffile
@@ -13,7 +11,6 @@ from histobridge.core.images.add import add_images
 from histobridge.core.images.pyramid import write_pyramid
 from histobridge.core.images.stage import image_record, stage_array
 from histobridge.core.job import finish
-from histobridge.core.project import Project
 
 ALL = (slice(None), slice(None))
 MASK = np.zeros((40, 50), np.uint8)
@@ -197,31 +194,6 @@ def test_one_bad_section_does_not_stop_the_others(add, tmp_path, ramp):
     assert result["problems"][0]["problem"].startswith("section 1: is constant")
 
 
-def test_ome_zarr_is_copied_or_referenced(add, project, tmp_path, ramp):
-    write_pyramid(tmp_path / "rat1_a.ome.zarr", ramp, 0.3)
-    add(tmp_path / "rat1_a.ome.zarr")
-    add(tmp_path / "rat1_a.ome.zarr", domain="source", copy_images=False)
-    copied, referenced = project.images()
-    assert (copied.id, referenced.id) == ("rat1_a", "rat1_a-2")
-    assert copied.sha256 == referenced.sha256
-    assert not copied.reference
-    assert referenced.reference == "../rat1_a.ome.zarr"
-    assert not (project.path / "images" / "source" / referenced.id).exists()
-    for record in (copied, referenced):
-        assert record.pixel_size_um == 0.3
-        np.testing.assert_array_equal(project.pixels(record.id).read(ALL), ramp)
-
-
-def test_a_reference_moves_along_with_the_project(add, project, tmp_path, ramp):
-    write_pyramid(tmp_path / "a.zarr", ramp, None)
-    add(tmp_path / "a.zarr", copy_images=False)
-    moved = tmp_path / "elsewhere"
-    moved.mkdir()
-    for name in ("project", "a.zarr"):
-        shutil.move(tmp_path / name, moved / name)
-    np.testing.assert_array_equal(Project.open(moved / "project").pixels("a").read(ALL), ramp)
-
-
 def test_label_images_inside_an_ome_zarr_are_its_masks(add, project, tmp_path, ramp):
     write_pyramid(tmp_path / "a.zarr", ramp, None)
     labels = zarr.create_group(tmp_path / "a.zarr" / "labels")
@@ -284,28 +256,3 @@ def test_arrays_that_do_not_fit_leave_nothing(project, image, classes, found):
     with pytest.raises(InputError, match=found):
         stage_array(run, image_record("layer", "source", subject="rat1"), image, classes=classes)
     assert not list(run.path.glob("*/*"))
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.int32])
-def test_a_reference_of_another_type_is_read_as_its_record_says(add, project, tmp_path, ramp, dtype):
-    """Whole numbers that fit; what looks at images divides by the range of their type."""
-    write_pyramid(tmp_path / "a.zarr", ramp, None)
-    group = zarr.open_group(tmp_path / "a.zarr")
-    for name in list(group.array_keys()):
-        pixels = group[name][:]
-        group.create_array(name, data=pixels.astype(dtype), overwrite=True, dimension_names=("y", "x"))
-    add(tmp_path / "a.zarr", copy_images=False)
-    (record,) = project.images()
-    pixels = project.pixels(record.id)
-    assert record.reference
-    assert {level.dtype for level in pixels.levels} == {np.dtype(record.dtype)}
-    np.testing.assert_array_equal(pixels.read(ALL), ramp)
-
-
-def test_a_reference_is_found_from_a_project_that_is_opened_through_a_link(add, project, tmp_path, ramp):
-    write_pyramid(tmp_path / "a.zarr", ramp, None)
-    add(tmp_path / "a.zarr", copy_images=False)
-    home = tmp_path / "home"
-    home.mkdir()
-    (home / "link").symlink_to(project.path)
-    np.testing.assert_array_equal(Project.open(home / "link").pixels("a").read(ALL), ramp)

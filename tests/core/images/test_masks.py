@@ -80,6 +80,14 @@ def test_black_and_white_is_the_only_class(png):
     np.testing.assert_array_equal(read(png("b.png", TRUTH > 0), CELL), 3 * (TRUTH > 0))
 
 
+def test_white_is_unlabelled_beside_label_maps_of_the_only_class(png):
+    """An image that is labelled in part and shows no cell, or is not labelled at all, has 0 and 255 alone."""
+    png("labelled.png", np.uint8(3) * (TRUTH > 0))
+    white = np.uint8(255) * (TRUTH > 0)
+    np.testing.assert_array_equal(read(png("in_part.png", white), CELL), white)
+    np.testing.assert_array_equal(read(png("wholly.png", np.full_like(white, 255)), CELL), 255)
+
+
 def test_black_and_white_of_several_classes_asks_which(png):
     with pytest.raises(FileError, match=r"any of 1 axon, 2 myelin.*mask_values"):
         read(png("a.png", np.uint8(255) * (TRUTH > 0)))

@@ -1,6 +1,6 @@
 """What the values of a mask file mean, told from the values and the class table."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from histobridge.core.images.problem import FileError
@@ -19,7 +19,13 @@ MEANT = 0.9
 """Share of the pixels that are not 0 that must be meant."""
 
 
-def label_table(path: Path, counts: Counts, classes: Sequence[ClassSpec], mask_values: Mapping[int, int]) -> Table:
+def label_table(
+    path: Path,
+    counts: Counts,
+    classes: Sequence[ClassSpec],
+    mask_values: Mapping[int, int],
+    beside: Callable[[int], bool] = lambda _: False,
+) -> Table:
     """Tell what the values of a label map mean.
 
     Parameters
@@ -31,6 +37,9 @@ def label_table(path: Path, counts: Counts, classes: Sequence[ClassSpec], mask_v
     classes : sequence of ClassSpec
     mask_values : mapping of int to int
         Value -> class value, given by the user; empty: told from `counts`.
+    beside : callable
+        Whether files beside this one have a value, which makes them label maps and 255 unlabelled; else a file of 0 and
+        255 is the only class in white. Asked in doubt alone.
 
     Returns
     -------
@@ -46,11 +55,12 @@ def label_table(path: Path, counts: Counts, classes: Sequence[ClassSpec], mask_v
     if mask_values:
         return _given_table(path, counts, known, mask_values)
     if _is_wide(counts):
-        narrow = label_table(path, {value // 257: count for value, count in counts.items()}, classes, mask_values)
+        narrowed = {value // 257: count for value, count in counts.items()}
+        narrow = label_table(path, narrowed, classes, mask_values, beside)
         return {257 * value: meaning for value, meaning in narrow.items()}
     if {value for value in counts if value} == {IGNORE}:
         if len(classes) == 1:
-            return {0: 0, IGNORE: classes[0].value}
+            return {0: 0, IGNORE: IGNORE if beside(classes[0].value) else classes[0].value}
         found = f"has only the values {_listed(counts)}, which may be any of {_named(classes)}"
         remedy = f"end its name on the class, such as -{classes[0].name}, or say `mask_values`"
         raise FileError(path, found, remedy if classes else "add a class to the project")

@@ -1,7 +1,9 @@
 """Mask files of three kinds as class values: label maps, 0/127/255 files, one binary file per class."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,9 @@ from histobridge.core.images.pyramid import ArrayLike, blocks
 from histobridge.core.images.raster import Raster, open_raster
 from histobridge.core.images.stage import size
 from histobridge.core.manifest import ClassSpec
+
+MOST_BESIDE = 64
+"""Files that are looked at to tell what 255 means beside them."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +154,8 @@ def read_masks(
     parts = []
     if files.label_map:
         plane, counts = _open(files.label_map, section, shape)
-        parts.append((plane, label_table(files.label_map, counts, classes, mask_values)))
+        beside = partial(has_beside, files.label_map)
+        parts.append((plane, label_table(files.label_map, counts, classes, mask_values, beside)))
     elif files.pair and not _complete(binary, classes, files.pair):
         plane, counts = _open(files.pair, section, shape)
         parts.append((plane, pair_table(files.pair, counts, classes)))
@@ -159,6 +165,21 @@ def read_masks(
             plane, counts = _open(binary[spec.value], section, shape)
             parts.append((plane, binary_table(binary[spec.value], counts, spec.value)))
     return ClassPlane(parts)
+
+
+def has_beside(path: Path, value: int) -> bool:
+    """Whether a mask file of the same kind in the same folder has a value, of the first ones there."""
+    return value in _values_in(path.parent, path.suffix, path.parent.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=32)
+def _values_in(folder: Path, suffix: str, _changed: int) -> frozenset[int]:
+    """Values in the first files of a folder, first planes; those that cannot be read have none."""
+    found: set[int] = set()
+    for path in sorted(folder.glob(f"*{suffix}"))[:MOST_BESIDE]:
+        with suppress(FileError), readable(path):
+            found |= MaskValues(path, open_raster(path), 0).counts().keys()
+    return frozenset(found)
 
 
 def _complete(binary: Mapping[int, Path], classes: Sequence[ClassSpec], path: Path) -> bool:

@@ -1,0 +1,69 @@
+"""Reach a scheduler: that of an address, or of this computer's engine, which is of our version then."""
+
+import time
+from typing import Any
+
+from histobridge import __version__
+from histobridge.engine.cluster import (
+    STOP_SECONDS,
+    EngineError,
+    EngineOptions,
+    EngineRecord,
+    ensure_engine,
+    runtime_folder,
+    stop_engine,
+)
+
+CONNECT_SECONDS = 10
+GONE_SECONDS = 0.1
+
+
+def connect(where: str, record: EngineRecord | None) -> Any:
+    """Connect to the scheduler at an address; a local one only talks to who holds its key."""
+    from distributed import Client
+    from distributed.security import Security
+
+    security = None
+    if record is not None:
+        security = Security(
+            require_encryption=True,
+            tls_ca_file=record.certificate,
+            tls_client_cert=record.certificate,
+            tls_client_key=record.key,
+        )
+    try:
+        return Client(where, security=security, timeout=CONNECT_SECONDS, set_as_default=False, name="histobridge")
+    except (OSError, ValueError) as error:
+        raise EngineError(
+            f"no dask scheduler answers at {where} ({error}); check the address, or leave it empty for this computer"
+        ) from error
+
+
+def local_engine(options: EngineOptions) -> EngineRecord:
+    """Return the local engine, started if there is none, and anew if it is of another version and has no job.
+
+    Raises
+    ------
+    EngineError
+        If it does not start, or one of another version still works.
+    """
+    record = ensure_engine(options, runtime_folder())
+    if record.version == __version__:
+        return record
+    with connect(record.address, record) as client:
+        busy = sorted(task for tasks in client.processing().values() for task in tasks)
+    if busy:
+        raise EngineError(
+            f"the engine of this computer is of HistoBridge {record.version}, this is {__version__}, and it still "
+            f"works on {', '.join(map(str, busy))}; start the job again when that has ended"
+        )
+    stop_engine(runtime_folder())
+    return ensure_engine(options, runtime_folder())
+
+
+def gone(record: EngineRecord) -> bool:
+    """Whether a local engine that does not answer was about to end, and has."""
+    deadline = time.monotonic() + STOP_SECONDS
+    while record.alive and time.monotonic() < deadline:
+        time.sleep(GONE_SECONDS)
+    return not record.alive
