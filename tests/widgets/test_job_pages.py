@@ -186,6 +186,23 @@ def test_labels_offers_trained_translators_but_starts_with_one_only_if_asked_to(
     assert combo.currentData() == run.id
 
 
+def test_insisting_holds_for_one_start_and_one_translator(make_window, sample, matched, ended, engine):
+    """The next translator that failed its checks would be used without a word."""
+    ended("train-translator", TrainTranslatorConfig(method="cut"))
+    _, window = make_window(sample)
+    window.go("labels")
+    page = window.page("labels")
+    insist = page.form.editors["insist"]
+    insist.set(True)
+    page.translator.setCurrentIndex(0)
+    assert not insist.value()
+    insist.set(True)
+    page.start_button.click()
+    ((_, config),) = submitted(window, engine)
+    assert config["insist"]
+    assert not insist.value()
+
+
 def test_the_cost_is_marked_as_an_estimate_and_learns_from_the_last_time(make_window, sample, matched, ended):
     config = ProposeConfig()
     ended("propose", config, started=1000.0, updated=1000.0 + config.training.steps)
