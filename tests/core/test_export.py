@@ -18,6 +18,7 @@ from histobridge.core.files import write_json
 from histobridge.core.images.pyramid import Pyramid
 from histobridge.core.images.stage import image_record, stage_array
 from histobridge.core.job import finish
+from histobridge.core.perform import CancelledError, perform
 from histobridge.core.project import Project
 from histobridge.core.runs import RunState
 from histobridge.core.synthetic import two_modalities
@@ -55,6 +56,26 @@ def _propose(project, image_id, classes):
     write_json(folder / "proposal.json", {})
     (run.path / "model.safetensors").write_bytes(b"weights")
     run.write_state(RunState(status="finished"))
+
+
+def test_a_stopped_export_goes_on_with_what_is_left(project):
+    """Names that the same run has published are not in use by others."""
+    _propose(project, "rat1-b", np.zeros(SHAPE, np.uint8))
+    run = project.create_run("export", ExportConfig(formats=("png",)))
+
+    def stop(progress):
+        if "rat1-b" in progress.message:
+            run.request_cancel()
+
+    with pytest.raises(CancelledError):
+        perform(run, stop)
+    before = {path: path.stat().st_mtime_ns for path in (project.path / ExportConfig().out).glob("rat1-a*")}
+    result = perform(run)
+    assert [entry["image"] for entry in result["written"]] == ["rat1-a", "rat1-b"]
+    assert before
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+    with pytest.raises(InputError, match="exists already"):
+        perform(project.create_run("export", ExportConfig(formats=("png",))))
 
 
 def meant(project):

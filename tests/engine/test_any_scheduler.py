@@ -1,9 +1,16 @@
 import pytest
 from distributed.deploy.subprocess import SubprocessCluster
-from engine_waiting import end
+from engine_waiting import end, wait_until
 
 from histobridge.core.config import SelfTestConfig
 from histobridge.engine.client import Engine
+from histobridge.engine.connecting import NoAnswerError, connect
+
+
+def job_is_there(engine, run):
+    """Whether the scheduler knows the task of a run."""
+    with connect(engine.address, None) as client:
+        return client.run_on_scheduler(lambda dask_scheduler: any(run.id in str(key) for key in dask_scheduler.tasks))
 
 
 def job(project, engine, worker, **config):
@@ -31,10 +38,37 @@ def test_jobs_run_on_any_dask_scheduler(project):
 
 
 def test_scheduler_that_does_not_answer_fails_the_run_with_a_remedy(project, monkeypatch):
-    monkeypatch.setattr("histobridge.engine.client.CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr("histobridge.engine.connecting.CONNECT_SECONDS", 0.5)
     engine = Engine("tcp://127.0.0.1:1")
     state = job(project, engine, "quick")
     engine.close()
     assert state.status == "failed"
     assert "no dask scheduler answers at tcp://127.0.0.1:1" in state.message
     assert "leave it empty" in state.message
+
+
+@pytest.mark.usefixtures("fresh_folder")
+def test_a_job_that_waits_at_a_scheduler_goes_on_waiting_when_the_connection_breaks(project, monkeypatch):
+    """The scheduler may still have it when the network is back; it was told to have failed."""
+    tried = []
+
+    def nobody(where, record):
+        tried.append(where)
+        raise NoAnswerError("nobody is there")
+
+    with SubprocessCluster(
+        n_workers=1,
+        threads_per_worker=1,
+        worker_kwargs={"resources": {"CPU": 1}, "dashboard": False},
+        scheduler_kwargs={"dashboard": False},
+    ) as cluster:
+        engine = Engine(cluster.scheduler_address)
+        first, second = (project.create_run("selftest", SelfTestConfig(steps=1000)) for _ in range(2))
+        engine.submit(first, "train")
+        wait_until(lambda: first.state().status == "running")
+        engine.submit(second, "train")
+        wait_until(lambda: job_is_there(engine, second))
+        monkeypatch.setattr("histobridge.engine.client.connect", nobody)
+    wait_until(lambda: tried)
+    engine.close()
+    assert second.state().status == "queued"

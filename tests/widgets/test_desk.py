@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from histobridge.core.files import read_json, write_json
+from histobridge.core.images.problem import FileError
 from histobridge.core.states import ACCEPTED, CORRECTED, IGNORED
 from histobridge.layers import Canvas
 from histobridge.widgets.desk import Desk, places
@@ -83,3 +84,48 @@ def test_accepting_a_tile_whose_window_was_moved_concerns_its_own_pixels(make_na
     _, state = project.labels(left.image).read((slice(0, 64), slice(0, 96)))
     assert (state[:, :64] == ACCEPTED).all()
     assert not state[:, 64:].any()
+
+
+@pytest.fixture
+def two_images(sample, make_napari_viewer):
+    """The first tiles of two target images of the sample, which is being edited, and a desk."""
+    with sample.editing():
+        first, second = (place for place in places(sample, "target") if place.tile == places(sample, "target")[0].tile)
+        viewer = make_napari_viewer()
+        yield sample, first, second, viewer, Desk(Canvas(viewer))
+
+
+@pytest.mark.parametrize("broken", ["pixels", "labels"])
+def test_a_tile_that_cannot_be_opened_never_gets_what_was_painted_on_another(two_images, monkeypatch, broken):
+    project, first, second, viewer, desk = two_images
+    desk.put(project, first)
+    viewer.layers["labels"].data[10:12] = 1
+
+    def unreadable(image_id):
+        raise FileError("gone", "cannot be read", "mount it again")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(project, broken, unreadable)
+        with pytest.raises(FileError):
+            desk.put(project, second)
+    if "labels" in viewer.layers:
+        assert desk.place == first
+        viewer.layers["labels"].data[12:14] = 1
+    desk.commit()
+    desk.close()
+    painted = [project.labels(place.image).read(place.tile.window)[1] == CORRECTED for place in (first, second)]
+    assert painted[0][10:12].all()
+    assert painted[0][12:14].all() == (broken == "pixels")
+    assert not painted[1].any()
+
+
+def test_a_tile_that_was_put_away_cannot_be_painted_until_it_is_opened_again(two_images):
+    """What is painted there would go nowhere."""
+    project, first, _, viewer, desk = two_images
+    desk.put(project, first)
+    assert viewer.layers["labels"].editable
+    desk.close()
+    assert not viewer.layers["labels"].editable
+    desk.put(project, first)
+    assert viewer.layers["labels"].editable
+    desk.close()

@@ -69,7 +69,7 @@ def test_a_disk_that_cannot_be_written_is_told_with_a_way_out_and_nothing_is_los
 ):
     seen = bool(os.environ.get("DISPLAY"))
     viewer, window = make_window(sample, show=seen)
-    fill_up(window, sample, disk, qtbot)
+    fill_up(viewer, window, sample, disk, qtbot)
     window.open_project(sample.path)
     turn_read_only(window, sample, disk, qtbot)
     if seen:  # offscreen Qt has no OpenGL, and what is not shown is not closed
@@ -78,7 +78,7 @@ def test_a_disk_that_cannot_be_written_is_told_with_a_way_out_and_nothing_is_los
     save_elsewhere_and_bring_back(viewer, window, sample, engine, disk, qtbot, monkeypatch, tmp_path)
 
 
-def fill_up(window, sample, disk, qtbot):
+def fill_up(viewer, window, sample, disk, qtbot):
     disk.breaks(errno.ENOSPC)
     window.go("review", domain="target")
     banner, first, second = window.disk_banner, *(record.id for record in sample.images("target"))
@@ -101,11 +101,14 @@ def fill_up(window, sample, disk, qtbot):
     window.session.close_project()
     assert window.session.project is not None
     assert "could not be written" in window.project_bar.trouble.text()
+    assert page.desk.place.image == first, "its tile was opened again"
+    assert viewer.layers["labels"].editable
+    paint(window, 9)
 
     disk.mend()
     banner.retry_button.click()
     wait_until_written(window, qtbot)
-    assert (stored(sample, first)[[3, 5]] == 2).all()
+    assert (stored(sample, first)[[3, 5, 9]] == 2).all()
     assert (stored(sample, second)[7] == 2).all()
     window.session.close_project()
     assert window.session.project is None

@@ -2,9 +2,14 @@
 
 import numpy as np
 import pytest
+import tifffile
 from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
 from window_fakes import say, submitted
+
+from histobridge.core.config import AddImagesConfig
+from histobridge.widgets.incoming import save_layers
+from histobridge.widgets.open_layers import LayerPixels
 
 PIXEL_SIZE, SUBJECT = 2, 3
 
@@ -61,8 +66,6 @@ def test_dropped_files_are_imported_into_the_list_they_were_dropped_on(make_wind
 
 
 def test_an_open_layer_is_imported_with_the_labels_of_its_size(make_window, tmp_path, engine, qtbot):
-    import tifffile
-
     viewer, window = make_window()
     window.create_project(tmp_path / "fresh")
     pixels = np.arange(64 * 48, dtype=np.uint16).reshape(64, 48)
@@ -74,6 +77,19 @@ def test_an_open_layer_is_imported_with_the_labels_of_its_size(make_window, tmp_
     assert config["pixel_size_um"] == pytest.approx(0.2)
     np.testing.assert_array_equal(tifffile.imread(config["paths"][0]), pixels)
     assert (tifffile.imread(config["masks"][0]) == 1).all()
+
+
+def test_layers_of_one_name_keep_their_own_pixels_and_no_labels_of_another(tmp_path):
+    """The second took the place of the first before it was read, and got the labels that lay there."""
+    pixels = np.arange(64 * 48, dtype=np.uint16).reshape(64, 48)
+    first = LayerPixels(name="field1", image=pixels, labels=np.ones((64, 48), np.uint8), pixel_size_um=0.2, subject="a")
+    second = LayerPixels(name="field1", image=pixels[::-1], labels=None, pixel_size_um=0.2, subject="b")
+    one, other, again = (save_layers(tmp_path, each, AddImagesConfig())[0] for each in (first, second, first))
+    np.testing.assert_array_equal(tifffile.imread(one.paths[0]), pixels)
+    np.testing.assert_array_equal(tifffile.imread(other.paths[0]), pixels[::-1])
+    assert one.paths == again.paths, "the same layer is the same file, and known as such"
+    assert other.masks == ()
+    assert not list(other.paths[0].parent.parent.glob("masks"))
 
 
 def test_the_sample_comes_in_as_two_imports(make_window, tmp_path, engine, qtbot):

@@ -1,5 +1,7 @@
 """Labels that are put away: brought up to date in the background, taken back at once, let go in the end."""
 
+import errno
+import os
 import threading
 
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 from histobridge.core.corrections import TileEdit
 from histobridge.core.labels import LabelStore
 from histobridge.core.tiles import tile_grid
-from histobridge.widgets.kept_stores import KeptStores
+from histobridge.widgets.kept_stores import KeptStores, UnsavedEdits
 
 SHAPE = (40, 30)
 WHOLE = (slice(0, 40), slice(0, 30))
@@ -77,3 +79,23 @@ def test_a_store_that_is_still_being_put_away_is_taken_back_and_goes_on(slow, tm
     assert np.flatnonzero(again.read(WHOLE)[0].any(axis=1)).tolist() == [5, 6, 7]
     paint(again, 8)
     again.close()
+
+
+def test_edits_saved_elsewhere_and_let_go_say_nothing_of_later_ones(tmp_path, monkeypatch):
+    """The numbers of edits begin anew where the project ends; later ones were taken for saved, and lost."""
+    monkeypatch.setattr("histobridge.widgets.kept_stores.rescue_folder", lambda: tmp_path / "rescued")
+    unsaved, stores = UnsavedEdits(), []
+    unsaved.watch(lambda: stores[-1] if stores else None)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    for row in (5, 6):
+        stores.append(opened(tmp_path / "sem"))
+        paint(stores[-1], row)
+        assert unsaved.count() == 1
+        (file,) = unsaved.save_elsewhere(tmp_path, tmp_path / f"stick{row}")
+        assert file.exists()
+        assert unsaved.count() == 0
+        unsaved.rescue(tmp_path)

@@ -20,6 +20,8 @@ from histobridge.core.provenance import provenance
 from histobridge.core.runs import Run
 
 CLASS_TABLE = "classes.json"
+WRITTEN = "written.json"
+"""In the run's folder: what it has published."""
 
 
 class _Write(Protocol):
@@ -66,12 +68,20 @@ def export_labels(project: Project, run: Run, config: ExportConfig) -> Job[dict[
     """
     records = _wanted(project, config)
     out = project.path / config.out
-    _prepare(out, project, config, records)
+    written = _written_before(run)
+    there = {(entry["image"], entry["format"]) for entry in written}
+    _prepare(
+        out,
+        project,
+        config,
+        [(record, form) for record in records for form in config.formats if (record.id, form) not in there],
+    )
     scratch = run.path / "scratch"
-    written: list[dict[str, Any]] = []
     notes: list[str] = []
     try:
         for index, record in enumerate(records):
+            if all((record.id, form) in there for form in config.formats):
+                continue
             labels = yield from _staged(project, record, scratch, (index, len(records)))
             notes += [*project.labels(record.id).problems(), *_notes(record, labels)]
             image = project.pixels(record.id).levels[0]
@@ -79,12 +89,15 @@ def export_labels(project: Project, run: Run, config: ExportConfig) -> Job[dict[
                 room_for(out, pyramid_bytes(record.shape, record.dtype))
             item = ExportItem(record, image, project.classes, labels, provenance(project, run, record, labels))
             for position, name in enumerate(config.formats):
+                if (record.id, name) in there:
+                    continue
                 share = 0.2 + 0.8 * position / len(config.formats)
                 yield Progress(round(1000 * (index + share)), 1000 * len(records), f"writing {record.id} as {name}")
                 files = WRITERS[name](item, out, replace=config.replace)
                 for stale in {out / file for file in NAMES[name](record.id)} - set(files):
                     remove(stale)
                 written.append(_entry(record, name, files, labels))
+                write_json(run.path / WRITTEN, written)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return {"written": written, "notes": notes, "out": str(out)}
@@ -114,13 +127,20 @@ def _wanted(project: Project, config: ExportConfig) -> list[ImageRecord]:
     return records
 
 
-def _prepare(out: Path, project: Project, config: ExportConfig, records: list[ImageRecord]) -> None:
+def _written_before(run: Run) -> list[dict[str, Any]]:
+    """What this run has published before it was stopped and is still there; resumed, it does the rest."""
+    path = run.path / WRITTEN
+    entries: list[dict[str, Any]] = read_json(path) if path.exists() else []
+    return [entry for entry in entries if all(Path(file).exists() for file in entry["files"])]
+
+
+def _prepare(out: Path, project: Project, config: ExportConfig, parts: list[tuple[ImageRecord, str]]) -> None:
     """Make the folder, clear up after dead exports, refuse names in use, write the class table."""
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; give a folder to export to")
     out.mkdir(parents=True, exist_ok=True)
     recover(out)
-    finals = [out / name for record in records for form in config.formats for name in NAMES[form](record.id)]
+    finals = [out / name for record, form in parts for name in NAMES[form](record.id)]
     used = [final for final in finals if final.exists()]
     if used and not config.replace:
         raise taken(used[0])

@@ -185,7 +185,8 @@ class _Reporter:
         now = time.time()
         metrics = {name: float(value) for name, value in progress.metrics.items()}
         update = {"step": progress.step, "total": progress.total, "message": progress.message, "updated": now}
-        if self._first:  # It goes on from its last checkpoint, which may be older than what it was seen to do.
+        # It goes on from its last checkpoint, which may be older than what it was seen to do.
+        if self._first and progress.step:
             update["began_at"] = min(self.state.began_at, max(0, progress.step - 1))
             self._first = False
         self.state = self.state.model_copy(update=update | ({"metrics": metrics} if metrics else {}))

@@ -6,14 +6,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from histobridge.core.jobs import JOBS, Worker
 from histobridge.core.runs import Run, RunState
 from histobridge.engine import run as worker_side
 from histobridge.engine.cluster import EngineError, EngineOptions, find_engine, runtime_folder, stop_engine
-from histobridge.engine.connecting import connect, gone, local_engine
+from histobridge.engine.connecting import NoAnswerError, connect, gone, local_engine
 from histobridge.engine.killing import kill, later
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ class _Order:
 
     run: Run | None
     worker: Worker
+    again: bool = False
+    """Whether it was handed over before, and may still be where it went; then it goes on waiting if nobody answers."""
 
 
 class Engine:
@@ -55,7 +57,7 @@ class Engine:
         self._thread: threading.Thread | None = None
         self._client: Any = None
         self._futures: dict[str, Any] = {}
-        self._closing = False
+        self._lock, self._closing = threading.Lock(), False
 
     # -- what the window and the command line call -----------------------------------------------------------------
 
@@ -91,7 +93,7 @@ class Engine:
             return
         run.request_cancel()
         if state.status == "running":
-            later(self.grace_seconds + KILL_SECONDS, kill, run)
+            later(self.grace_seconds + KILL_SECONDS, kill, run, state.attempt)
         else:
             run.end(state, "cancelled", "stopped before it started")
 
@@ -158,19 +160,24 @@ class Engine:
 
     def close(self) -> None:
         """Hand over what is still to be handed over, then let go; running jobs go on."""
-        if self._thread is not None:
+        with self._lock:
             self._closing = True
+        if self._thread is not None:
             self._orders.put(None)
             self._thread.join()
-            self._thread, self._closing = None, False
+            self._thread = None
 
     # -- the thread that talks to the scheduler --------------------------------------------------------------------
 
     def _order(self, order: _Order) -> None:
-        self._orders.put(order)
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
-            self._thread.start()
+        with self._lock:
+            self._closing = self._closing and order.again
+            if self._closing:
+                return
+            self._orders.put(order)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
+                self._thread.start()
 
     def _work(self) -> None:
         """Hand over orders one by one; the connection is kept a while, so that an idle engine is left to end."""
@@ -187,22 +194,26 @@ class Engine:
                 self._hand_over(self._connected(), order)
             except (EngineError, OSError, ValueError, RuntimeError, ImportError) as error:
                 self._disconnect()
-                _fail(order.run, f"the job could not be handed to the engine: {error}")
+                if not order.again:
+                    _fail(order.run, f"the job could not be handed to the engine: {error}")
         self._disconnect()
 
     def _connected(self) -> Any:
         """Return the connection to the scheduler, made anew if there is none or it has ended."""
+        try:
+            return self._reached()
+        except NoAnswerError:
+            if self.address or not gone(find_engine(runtime_folder())):
+                raise
+        return self._reached()
+
+    def _reached(self) -> Any:
+        """Return the connection to the address, or to this computer's engine, which is started if there is none."""
         record = None if self.address else local_engine(self.options)
         where = self.address if record is None else record.address
         if self._client is None or self._client.status != "running" or self._client.scheduler.address != where:
             self._disconnect()
-            try:
-                self._client = connect(where, record)
-            except EngineError:
-                if record is None or not gone(record):
-                    raise
-                record = local_engine(self.options)
-                self._client = connect(record.address, record)
+            self._client = connect(where, record)
         return self._client
 
     def _disconnect(self) -> None:
@@ -251,8 +262,8 @@ class Engine:
             return
         if future.status == "error":
             _fail(run, f"the worker could not start the job: {future.exception()}; install the same HistoBridge there")
-        elif future.status in ("cancelled", "lost") and not self._closing:
-            self._order(order)
+        elif future.status in ("cancelled", "lost"):
+            self._order(replace(order, again=True))
 
 
 def _fail(run: Run | None, message: str) -> None:

@@ -158,10 +158,13 @@ def _launch(options: EngineOptions, folder: Path) -> None:
             os.close(theirs)
 
 
-def stop_engine(folder: Path) -> bool:
-    """End the local engine and its workers; running jobs can be resumed. Returns whether there was one."""
+def stop_engine(folder: Path, only: EngineRecord | None = None) -> bool:
+    """End the local engine and its workers; running jobs can be resumed. Returns whether there was one.
+
+    With `only` it is left alone if it is another one by now.
+    """
     record = find_engine(folder)
-    if record is None:
+    if record is None or only not in (None, record):
         return False
     scheduler = psutil.Process(record.pid)
     processes = [scheduler, *scheduler.children(recursive=True)]

@@ -18,6 +18,10 @@ CONNECT_SECONDS = 10
 GONE_SECONDS = 0.1
 
 
+class NoAnswerError(EngineError):
+    """Nobody answers where a scheduler should be."""
+
+
 def connect(where: str, record: EngineRecord | None) -> Any:
     """Connect to the scheduler at an address; a local one only talks to who holds its key."""
     from distributed import Client
@@ -34,7 +38,7 @@ def connect(where: str, record: EngineRecord | None) -> Any:
     try:
         return Client(where, security=security, timeout=CONNECT_SECONDS, set_as_default=False, name="histobridge")
     except (OSError, ValueError) as error:
-        raise EngineError(
+        raise NoAnswerError(
             f"no dask scheduler answers at {where} ({error}); check the address, or leave it empty for this computer"
         ) from error
 
@@ -51,19 +55,30 @@ def local_engine(options: EngineOptions) -> EngineRecord:
     if record.version == __version__:
         return record
     with connect(record.address, record) as client:
-        busy = sorted(task for tasks in client.processing().values() for task in tasks)
+        busy = _at_work(client)
     if busy:
         raise EngineError(
             f"the engine of this computer is of HistoBridge {record.version}, this is {__version__}, and it still "
-            f"works on {', '.join(map(str, busy))}; start the job again when that has ended"
+            f"works on {', '.join(busy)}; start the job again when that has ended"
         )
-    stop_engine(runtime_folder())
+    stop_engine(runtime_folder(), record)
     return ensure_engine(options, runtime_folder())
 
 
-def gone(record: EngineRecord) -> bool:
+def _at_work(client: Any) -> list[str]:
+    """Tasks of a scheduler that have not ended, those that wait for a worker among them."""
+
+    def unfinished(dask_scheduler: Any) -> list[str]:
+        ended = ("released", "memory", "erred", "forgotten")
+        return sorted(str(task.key) for task in dask_scheduler.tasks.values() if task.state not in ended)
+
+    found: list[str] = client.run_on_scheduler(unfinished)
+    return found
+
+
+def gone(record: EngineRecord | None) -> bool:
     """Whether a local engine that does not answer was about to end, and has."""
     deadline = time.monotonic() + STOP_SECONDS
-    while record.alive and time.monotonic() < deadline:
+    while record is not None and record.alive and time.monotonic() < deadline:
         time.sleep(GONE_SECONDS)
-    return not record.alive
+    return record is None or not record.alive

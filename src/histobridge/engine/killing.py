@@ -18,16 +18,17 @@ def later(seconds: float, function: Callable[..., object], *arguments: object) -
     timer.start()
 
 
-def kill(run: Run, saves: bool = True) -> None:
-    """Kill the worker process of a run that still has not stopped, if it is on this machine.
+def kill(run: Run, attempt: int, saves: bool = True) -> None:
+    """Kill the worker process of an attempt at a run that still has not stopped, if it is on this machine.
 
     One that is writing its last checkpoint gets time for it once; a process that is no worker is left alone.
     """
     state = run.state()
-    if state.status != "running" or state.host != socket.gethostname() or not run.cancel_requested():
+    here = state.attempt == attempt and state.host == socket.gethostname()
+    if state.status != "running" or not here or not run.cancel_requested():
         return
     if saves and run.cancel_acknowledged():
-        later(worker_side.SAVE_SECONDS, kill, run, False)
+        later(worker_side.SAVE_SECONDS, kill, run, attempt, False)
     elif run.owned_by(state.pid):
         with suppress(psutil.Error):
             psutil.Process(state.pid).kill()

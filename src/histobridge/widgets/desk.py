@@ -1,5 +1,6 @@
 """The tile on the desk: opens it on the canvas and carries every finished stroke to the journal."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -77,9 +78,23 @@ class Desk:
     def put(self, project: Project, place: Place, *, around: bool = True) -> bool:
         """Open a tile, merged with the newest proposal; returns whether the labels layer was made anew.
 
-        Without `around`, what lies around a tile is left to `show_around`, so that the tile is there sooner.
+        Without `around`, what lies around a tile is left to `show_around`, so that the tile is there sooner. If its
+        image cannot be shown, the tile before stays; if its labels or proposal cannot be read, no tile is open.
         """
         self.commit()
+        show_on_canvas(project, place.image, self._canvas)
+        try:
+            self._take(project, place)
+        except BaseException:
+            # What is painted belongs to the tile before, and was carried over: it must not reach this one.
+            self.edit = None
+            self.close()
+            self._canvas.remove("labels")
+            raise
+        return self._lay(zoom=True, around=around or bool(place.check))
+
+    def _take(self, project: Project, place: Place) -> None:
+        """Open the labels and the proposal of a tile."""
         record = project.image(place.image)
         if self._store is None or self._project is not project or _other_labels(self.place, place):
             opened = answers(project, place.image) if place.check else project.labels(place.image)
@@ -93,8 +108,6 @@ class Desk:
             self._proposed_by = (run_id, place.image)
         self.edit = self._opened(place.tile)
         self._project, self.place = project, place
-        show_on_canvas(project, place.image, self._canvas)
-        return self._lay(zoom=True, around=around or bool(place.check))
 
     def _opened(self, tile: Tile) -> TileEdit:
         """Open a window, of the grid or not, with its part of the proposal."""
@@ -264,6 +277,9 @@ class Desk:
         if self._store is not None:
             self._kept.put_away(self._store)
         self._forget()
+        with suppress(RuntimeError):  # Qt's side of a viewer may be gone already.
+            if self._canvas.labels is not None and self._canvas.has_labels:
+                self._canvas.labels.editable = False  # What is painted now would go nowhere.
 
     def _forget(self) -> None:
         self._store = self._project = self.place = self.edit = self._proposed = None

@@ -138,7 +138,7 @@ class DiskBanner(QWidget):
             self._session.trouble.emit(words(error))
         else:
             self._files = []
-            self._session.manifest_changed.emit()
+        self._session.manifest_changed.emit()  # The page Review opens its tile again.
         self._wait()
 
     def _wait(self) -> None:

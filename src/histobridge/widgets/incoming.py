@@ -1,5 +1,6 @@
 """Write open layers and the sample as files, so that they come in the same way as all images do."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -39,19 +40,35 @@ def sample_files(folder: Path) -> list[AddImagesConfig]:
 
 
 def save_layers(folder: Path, taken: LayerPixels, known: AddImagesConfig) -> Sequence[AddImagesConfig]:
-    """Write one open layer, and its labels, below `folder` and say how to import it; runs outside the GUI thread."""
+    """Write one open layer, and its labels, below `folder` and say how to import it; runs outside the GUI thread.
+
+    Each has a place of its own, named after what it shows: another one of the same name must neither replace it before
+    it was imported nor get its labels.
+    """
     name = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in taken.name) or "layer"
-    image, mask = folder / "images" / f"{name}.tif", folder / "masks" / f"{name}.tif"
-    _write(image, np.asarray(taken.image))
+    pixels = np.asarray(taken.image)
+    labels = None if taken.labels is None else np.asarray(taken.labels).astype(np.uint8)
+    own = folder / _digest(pixels, labels, taken)
+    image, mask = own / "images" / f"{name}.tif", own / "masks" / f"{name}.tif"
+    _write(image, pixels)
     changes: dict[str, Any] = {"paths": (image,)}
-    if taken.labels is not None:
-        _write(mask, np.asarray(taken.labels).astype(np.uint8))
+    if labels is not None:
+        _write(mask, labels)
         changes["masks"] = (mask,)
     if taken.pixel_size_um is not None:
         changes["pixel_size_um"] = taken.pixel_size_um
     if taken.subject and not known.subject:
         changes["subject"] = taken.subject
     return [AddImagesConfig.model_validate(known.model_dump() | changes)]
+
+
+def _digest(pixels: NDArray[Any], labels: NDArray[np.uint8] | None, taken: LayerPixels) -> str:
+    """Tell layers apart by their pixels, their labels and whose they are."""
+    digest = hashlib.sha256(f"{pixels.shape} {taken.subject} {taken.pixel_size_um}".encode())
+    for part in (pixels, labels):
+        if part is not None:
+            digest.update(np.ascontiguousarray(part))
+    return digest.hexdigest()[:16]
 
 
 def _write(path: Path, pixels: NDArray[Any]) -> None:

@@ -81,6 +81,8 @@ def _revived(start: Config, kept: dict[str, Any]) -> Config:
     """Make a config of remembered values; those that are no longer valid are left out."""
     config = start
     for name, value in kept.items():
+        if name in NOT_KEPT:
+            continue
         try:
             config = type(start).model_validate(config.model_dump() | {name: value})
         except ValidationError:

@@ -185,6 +185,7 @@ class UnsavedEdits:
                 self.save_elsewhere(project, rescue_folder())
             for store in self.stores:
                 store.journal.abandon()
+            self._elsewhere.clear()  # Numbers of edits begin where the project ends, which does not have these.
 
 
 def rescued(project: Project) -> list[Path]:

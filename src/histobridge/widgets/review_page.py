@@ -181,6 +181,7 @@ class ReviewPage(Page):
         try:
             fresh = self.desk.put(project, place, around=False)
         except (HistoBridgeError, OSError, ValueError) as error:
+            self._describe()
             self.trouble.say(words(error))
             return
         if fresh:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,7 +48,7 @@ class RuleWatch(QWidget):
     def __init__(self, session: Session, canvas: Canvas, desk: Desk, bench: ToolBench):
         super().__init__()
         self._session, self._canvas, self._desk, self._bench = session, canvas, desk, bench
-        self._checked: tuple[Place, NDArray[np.uint8]] | None = None
+        self._checked: tuple[tuple[Path, Place], NDArray[np.uint8]] | None = None
         self._owners: tuple[object, ...] = ()
         self._turn = 0
         self._asked, self._busy = 0, False
@@ -84,15 +85,15 @@ class RuleWatch(QWidget):
             self._forget()
             self._canvas.overlays.end_marks()
         else:
-            if self._checked is not None and self._checked[0] != place:
+            if self._checked is not None and self._checked[0] != (project.path, place):
                 self._forget()
                 self._canvas.overlays.blank_marks()
             self._soon.start(SETTLED_MS)
 
     def check(self) -> None:
         """Look at what has changed since the last time."""
-        place, edit = self._desk.place, self._desk.edit
-        if place is None or edit is None or self._session.project is None or not self.on.isChecked():
+        place, edit, project = self._desk.place, self._desk.edit, self._session.project
+        if place is None or edit is None or project is None or not self.on.isChecked():
             return
         if self._busy:
             self._soon.start(SETTLED_MS)
@@ -100,7 +101,7 @@ class RuleWatch(QWidget):
         view = self._bench.view()
         near: Window | None = None
         owners = tuple((owner.axon, owner.window, owner.mask.tobytes()) for owner in view.owners)
-        if self._checked is not None and self._checked[0] == place and self._owners == owners:
+        if self._checked is not None and self._checked[0] == (project.path, place) and self._owners == owners:
             near = _changed(self._checked[1], view.classes)
             if near is None:
                 return
@@ -112,7 +113,7 @@ class RuleWatch(QWidget):
 
             return check_rules(view, near, known)
 
-        self._checked = place, view.classes
+        self._checked = (project.path, place), view.classes
         self._session.later(work, partial(self._arrived, self._asked))
 
     def _arrived(self, asked: int, found: tuple["Violation", ...]) -> None:

@@ -85,8 +85,7 @@ class Session(QObject):
         """Try to become the editor of the open project, with `take_over` even if somebody may still be it."""
         if self.project is None:
             return
-        lock = self.project.lock
-        lock.program = "napari window"
+        (lock := self.project.lock).program = "napari window"
         try:
             self.put_labels_away()  # as they are opened again, they can be edited or not
             if lock.taken_over:
@@ -131,6 +130,7 @@ class Session(QObject):
         except (HistoBridgeError, OSError) as error:
             if not self._closed and self.unsaved.count():  # they live on in memory as long as the project stays open
                 self.trouble.emit(words(error))
+                self.manifest_changed.emit()  # The page Review opens its tile again.
                 return False
             self.unsaved.rescue(self.project.path)
             with suppress(HistoBridgeError, OSError):

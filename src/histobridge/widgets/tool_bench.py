@@ -66,7 +66,7 @@ class ToolBench:
 
     def __init__(self, session: Session, canvas: Canvas, desk: Desk):
         self._session, self._canvas, self._desk = session, canvas, desk
-        self._image: tuple[Place, NDArray[Any]] | None = None
+        self._image: tuple[Path, Place, NDArray[Any]] | None = None
 
     def use(self, tool: Tool, path: Path) -> ToolResult | None:
         """Run a tool and commit what it did; returns what it said, or nothing if it only accepted an object.
@@ -130,9 +130,9 @@ class ToolBench:
 
     def _pixels(self, project: Project, place: Place) -> NDArray[Any]:
         """Native grey values of the tile, read once."""
-        if self._image is None or self._image[0] != place:
-            self._image = place, project.pixels(place.image).read(place.tile.window)
-        return self._image[1]
+        if self._image is None or self._image[:2] != (project.path, place):
+            self._image = project.path, place, project.pixels(place.image).read(place.tile.window)
+        return self._image[2]
 
     def _commit(self, result: ToolResult) -> None:
         """Take over what a tool did; ignored pixels stay so."""

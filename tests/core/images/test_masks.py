@@ -88,6 +88,14 @@ def test_white_is_unlabelled_beside_label_maps_of_the_only_class(png):
     np.testing.assert_array_equal(read(png("wholly.png", np.full_like(white, 255)), CELL), 255)
 
 
+def test_images_beside_black_and_white_masks_say_nothing(png):
+    """Grey images have every value; and a blurred mask is no label map."""
+    white = np.uint8(255) * (TRUTH > 0)
+    png("image.png", np.arange(TRUTH.size, dtype=np.uint8).reshape(TRUTH.shape))
+    png("blurred.png", np.where(TRUTH > 0, 3, 128).astype(np.uint8))
+    np.testing.assert_array_equal(read(png("mask.png", white), CELL), 3 * (TRUTH > 0))
+
+
 def test_black_and_white_of_several_classes_asks_which(png):
     with pytest.raises(FileError, match=r"any of 1 axon, 2 myelin.*mask_values"):
         read(png("a.png", np.uint8(255) * (TRUTH > 0)))

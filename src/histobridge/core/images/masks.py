@@ -16,7 +16,7 @@ from histobridge.core.images.problem import FileError, readable
 from histobridge.core.images.pyramid import ArrayLike, blocks
 from histobridge.core.images.raster import Raster, open_raster
 from histobridge.core.images.stage import size
-from histobridge.core.manifest import ClassSpec
+from histobridge.core.manifest import IGNORE, ClassSpec
 
 MOST_BESIDE = 64
 """Files that are looked at to tell what 255 means beside them."""
@@ -168,18 +168,26 @@ def read_masks(
 
 
 def has_beside(path: Path, value: int) -> bool:
-    """Whether a mask file of the same kind in the same folder has a value, of the first ones there."""
-    return value in _values_in(path.parent, path.suffix, path.parent.stat().st_mtime_ns)
+    """Whether a label map of one class lies beside a mask: a file of the same kind with its value, 0 and 255 alone."""
+    return path.is_file() and _has_label_map(path.parent, path.suffix, value, path.parent.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=32)
-def _values_in(folder: Path, suffix: str, _changed: int) -> frozenset[int]:
-    """Values in the first files of a folder, first planes; those that cannot be read have none."""
-    found: set[int] = set()
-    for path in sorted(folder.glob(f"*{suffix}"))[:MOST_BESIDE]:
-        with suppress(FileError), readable(path):
-            found |= MaskValues(path, open_raster(path), 0).counts().keys()
-    return frozenset(found)
+def _has_label_map(folder: Path, suffix: str, value: int, _changed: int) -> bool:
+    """Whether one of the first files of a folder, first planes, is a label map of one class."""
+    return any(_is_label_map(path, value) for path in sorted(folder.glob(f"*{suffix}"))[:MOST_BESIDE])
+
+
+def _is_label_map(path: Path, value: int) -> bool:
+    """Whether a file has the value of a class, and besides it 0 and 255 at most; images soon show more."""
+    seen: set[int] = set()
+    with suppress(FileError), readable(path):
+        plane = MaskValues(path, open_raster(path), 0)
+        for window in blocks(plane.shape):
+            seen |= {int(found) for found in np.unique(plane[window])}
+            if not seen <= {0, value, IGNORE}:
+                return False
+    return value in seen
 
 
 def _complete(binary: Mapping[int, Path], classes: Sequence[ClassSpec], path: Path) -> bool:

@@ -41,6 +41,7 @@ class Plane:
     def __init__(self, array: ArrayLike, leading: tuple[int, ...]):
         self._array, self._leading = array, leading
         self.shape = (array.shape[-2], array.shape[-1])
+        self.size = self.shape[0] * self.shape[1]
         self.dtype = np.dtype(array.dtype)
 
     def __getitem__(self, window: Any) -> Any:
@@ -61,10 +62,15 @@ class Narrowed:
     def __init__(self, plane: ArrayLike, dtype: Any):
         self._plane, self.dtype = plane, np.dtype(dtype)
         self.shape = (int(plane.shape[0]), int(plane.shape[1]))
+        self.size = self.shape[0] * self.shape[1]
 
     def __getitem__(self, window: Any) -> NDArray[Any]:
         """Read a (Y, X) window."""
         return np.asarray(self._plane[window]).astype(self.dtype)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """Read it whole."""
+        return np.asarray(self[:, :], dtype=dtype)
 
 
 class Pyramid:
