@@ -12,7 +12,7 @@ both domains, and labels of the source; the truth is the target's look of the te
 itself, drawn again with its noise, has an error too. Each method has its `cpu` preset and the checkpoint that looks
 best without labels. `--without` repeats BridgeCUT with one part less each, `--bridge` with other numbers of steps.
 Seeds are of the drawing and of the training. One line a result is printed and appended to
-`benchmarks/results/known_truth.csv`; `--report` computes nothing and prints the newest of each.
+`benchmarks/results/known_truth.csv`; `--report` computes nothing and prints the newest of each on each machine.
 """
 
 import argparse
@@ -56,8 +56,8 @@ def main(words: Sequence[str] | None = None) -> None:
         f"{'method':32}{'seed':>5}{'error':>8}{'PSNR':>7}{'rings':>8}{'insides':>9}{'step':>6}{'of':>6}{'seconds':>9}"
     )
     if arguments.report:
-        for row in newest(read_table(arguments.table), "method", "seed", "of"):
-            print(line(row))
+        for row in newest(read_table(arguments.table), "machine", "method", "seed", "of"):
+            print(f"{line(row)}   {row['machine']}")
         return
     for seed in arguments.seeds:
         for row in results(seed, arguments):
