@@ -56,8 +56,11 @@ def main(words: Sequence[str] | None = None) -> None:
         f"{'method':32}{'seed':>5}{'error':>8}{'PSNR':>7}{'rings':>8}{'insides':>9}{'step':>6}{'of':>6}{'seconds':>9}"
     )
     if arguments.report:
-        for row in newest(read_table(arguments.table), "machine", "method", "seed", "of"):
-            print(f"{line(row)}   {row['machine']}")
+        rows = newest(read_table(arguments.table), "machine", "method", "seed", "of")
+        machines = list(dict.fromkeys(row["machine"] for row in rows))
+        for machine in machines:
+            told = [line(row) for row in rows if row["machine"] == machine]
+            print("\n".join([machine, *told] if len(machines) > 1 else told))
         return
     for seed in arguments.seeds:
         for row in results(seed, arguments):

@@ -11,7 +11,7 @@ import pytest
 
 from histobridge.cli import main
 from histobridge.core.project import Project
-from histobridge.engine import client
+from histobridge.engine import connecting
 from histobridge.engine.client import Engine
 
 COMMAND = str(Path(sys.executable).parent / "histobridge")
@@ -83,7 +83,7 @@ def test_a_job_goes_to_a_worker_and_back(project, engine, capsys):
 
 
 def test_a_scheduler_that_does_not_answer_ends_with_1_and_says_so(project, capsys, monkeypatch):
-    monkeypatch.setattr(client, "CONNECT_SECONDS", 1)
+    monkeypatch.setattr(connecting, "CONNECT_SECONDS", 1)
     assert main(["selftest", str(project.path), "--scheduler", "tcp://127.0.0.1:9", "--json"]) == 1
     assert "tcp://127.0.0.1:9" in json.loads(capsys.readouterr().out)["error"]
 
