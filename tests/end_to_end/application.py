@@ -29,7 +29,7 @@ def begin(viewer, window) -> None:
     """Start the training by its button, go to Review."""
     click(window.step_bar.buttons["match"])
     page = window.page("match")
-    page.training.nested["training"].set(preset="tiny", steps=110, crop_px=128, batch_size=4)
+    page.training.nested["training"].set(preset="tiny", steps=220, crop_px=128, batch_size=4)
     click(page.start_button)
     click(window.step_bar.buttons["review"])
     wait_for_training(viewer, window)

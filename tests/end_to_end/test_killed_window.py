@@ -61,8 +61,7 @@ def test_the_run_finishes_and_strokes_older_than_a_second_are_there(open_window,
     window.open_project(project.path)
     assert window.session.editable
     np.testing.assert_array_equal(viewer.layers["labels"].data, classes)
-    rows = window.jobs.rows()
-    assert run.state().ended or not rows[0].stop.isHidden(), "fast machines are through by now"
+    assert not window.jobs.rows()[0].stop.isHidden()
     qtbot.waitUntil(lambda: window.session.newest("train-segmenter").state.ended, timeout=270_000)
     assert window.session.newest("train-segmenter").state.status == "finished"
     click(window.step_bar.buttons["match"])

@@ -7,6 +7,16 @@ from histobridge.engine.client import Engine
 from histobridge.engine.connecting import NoAnswerError, connect
 
 
+def one_worker():
+    """A scheduler with one worker, as a cluster has them."""
+    return SubprocessCluster(
+        n_workers=1,
+        threads_per_worker=1,
+        worker_kwargs={"resources": {"CPU": 1}, "dashboard": False},
+        scheduler_kwargs={"dashboard": False},
+    )
+
+
 def job_is_there(engine, run):
     """Whether the scheduler knows the task of a run."""
     with connect(engine.address, None) as client:
@@ -21,12 +31,7 @@ def job(project, engine, worker, **config):
 
 @pytest.mark.usefixtures("fresh_folder")
 def test_jobs_run_on_any_dask_scheduler(project):
-    with SubprocessCluster(
-        n_workers=1,
-        threads_per_worker=1,
-        worker_kwargs={"resources": {"CPU": 1}, "dashboard": False},
-        scheduler_kwargs={"dashboard": False},
-    ) as cluster:
+    with one_worker() as cluster:
         engine = Engine(cluster.scheduler_address)
         training = job(project, engine, "train", steps=2)
         quick = job(project, engine, "quick", steps=6, crash_at_step=4)
@@ -56,12 +61,7 @@ def test_a_job_that_waits_at_a_scheduler_goes_on_waiting_when_the_connection_bre
         tried.append(where)
         raise NoAnswerError("nobody is there")
 
-    with SubprocessCluster(
-        n_workers=1,
-        threads_per_worker=1,
-        worker_kwargs={"resources": {"CPU": 1}, "dashboard": False},
-        scheduler_kwargs={"dashboard": False},
-    ) as cluster:
+    with one_worker() as cluster:
         engine = Engine(cluster.scheduler_address)
         first, second = (project.create_run("selftest", SelfTestConfig(steps=1000)) for _ in range(2))
         engine.submit(first, "train")

@@ -191,9 +191,9 @@ def test_a_class_that_only_the_target_has_is_learned_from_strokes(loop, route):
     painted = loop.proposed(getattr(loop, route), image_id)
     painted[corner] = VESSEL.value
     review(loop, image_id, painted, run=getattr(loop, route))
-    run = loop.run("finetune", LEARN.model_copy(update={"steps": 100}))
+    run = loop.run("finetune", LEARN.model_copy(update={"steps": 150}))
     found = predicted(loop, run, image_id)
-    assert dice(found, painted, VESSEL.value) > 0.5  # 0.58 and more, by processor
+    assert dice(found, painted, VESSEL.value) > 0.6
     assert dice(found, painted, 1) > 0.4
     assert TargetModel.load(loop.project, run.path).segmenter.card.values == (1, 2, 9)
 
