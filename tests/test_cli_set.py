@@ -49,3 +49,11 @@ def test_wrong_set_changes_nothing_and_says_why(project, capsys, words, told):
     assert main(["set", str(project.path), *words, "--json"]) == 2
     assert told in json.loads(capsys.readouterr().out)["error"]
     assert Project.open(project.path).images() == project.images()
+
+
+def test_a_place_where_no_folder_can_be_made_is_told_in_words(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main(["new", str(tmp_path / "file" / "project")]) == 2
+    told = capsys.readouterr().err
+    assert str(tmp_path / "file") in told
+    assert "Traceback" not in told

@@ -1,3 +1,4 @@
+import errno
 import os
 import socket
 import subprocess
@@ -131,3 +132,19 @@ def test_giving_back_after_the_folder_was_removed_does_nothing(path):
     path.parent.rmdir()
     lock.release()
     assert not lock.held
+
+
+def test_a_disk_without_hard_links_has_locks_too(path, other_process, monkeypatch, tmp_path):
+    def refuse(*_):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    with pytest.raises(LockedError, match="is being edited by"):
+        EditLock(path).acquire()
+    lock = EditLock(tmp_path / "free.lock")
+    lock.acquire()
+    assert lock.holder().pid == os.getpid()
+    with pytest.raises(LockedError):
+        EditLock(tmp_path / "free.lock").acquire()
+    lock.release()
+    assert lock.holder() is None

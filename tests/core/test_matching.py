@@ -191,3 +191,11 @@ def test_before_matching_the_user_is_told_what_to_do(tmp_path):
         load_matching(project)
     with pytest.raises(ProjectError, match="learn the source labels first"):
         match(project)
+
+
+def test_where_no_object_is_recognised_the_scale_stays_near_that_of_the_source(loop, monkeypatch):
+    monkeypatch.setattr("histobridge.core.judge.Judge.fit", lambda *_: 0.0)
+    matching = match(loop.project)
+    assert matching.scale_from == "nothing"
+    assert matching.target_working_um == pytest.approx(matching.source_working_um, rel=1)
+    assert matching.scale_steps == ()

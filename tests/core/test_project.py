@@ -281,3 +281,32 @@ def test_labels_can_be_written_only_while_editing(project):
     classes, state = project.labels("a").read((slice(0, 4), slice(0, 6)))
     assert classes.shape == state.shape == (4, 6)
     assert not np.any(classes)
+
+
+def test_a_file_that_two_imports_brought_is_taken_in_once(project):
+    first, second = (import_run(project, record("a", origin="a.tif")) for _ in range(2))
+    with project.editing():
+        project.adopt(first)
+        assert project.adopt(second) == []
+        assert [image.id for image in project.adopt(import_run(project, record("a", origin="b.tif")))] == ["a-2"]
+    assert not list(second.path.glob("staged/*"))
+
+
+def test_the_manifest_is_written_once_for_all_images_of_an_import(project, monkeypatch):
+    """It is whole each time: one by one, a thousand images froze the window for minutes."""
+    written = []
+    monkeypatch.setattr("histobridge.core.project.write_json", lambda path, _: written.append(path))
+    run = import_run(project, *(record(name) for name in "abcdef"))
+    with project.editing():
+        project.adopt(run)
+    assert written == [project.path / "project.json"]
+
+
+def test_a_chosen_run_whose_folder_was_removed_is_as_if_none_were_chosen(project):
+    runs = [project.create_run("match", SelfTestConfig()) for _ in range(2)]
+    for run in runs:
+        run.write_state(RunState(status="finished"))
+    with project.editing():
+        project.pin("matching", runs[0].id)
+    shutil.rmtree(runs[0].path)
+    assert project.active("matching").id == runs[1].id

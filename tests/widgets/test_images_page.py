@@ -8,6 +8,7 @@ from qtpy.QtGui import QDropEvent
 from window_fakes import say, submitted
 
 from histobridge.core.config import AddImagesConfig
+from histobridge.core.images.open import open_image
 from histobridge.widgets.incoming import save_layers
 from histobridge.widgets.open_layers import LayerPixels
 
@@ -90,6 +91,16 @@ def test_layers_of_one_name_keep_their_own_pixels_and_no_labels_of_another(tmp_p
     assert one.paths == again.paths, "the same layer is the same file, and known as such"
     assert other.masks == ()
     assert not list(other.paths[0].parent.parent.glob("masks"))
+
+
+@pytest.mark.parametrize("sections", [2, 3, 4])
+def test_sections_of_an_open_layer_are_no_colours(tmp_path, sections):
+    stack = np.random.default_rng(0).integers(0, 255, (sections, 40, 30)).astype(np.uint8)
+    (config,) = save_layers(tmp_path, LayerPixels("stack", stack, stack, None), AddImagesConfig())
+    for path in (*config.paths, *config.masks):
+        assert len(open_image(path).sections) == sections
+    (config,) = save_layers(tmp_path, LayerPixels("colour", stack[0][..., None].repeat(3, -1), None, None, "", True), config)
+    np.testing.assert_array_equal(open_image(config.paths[0]).checked(0)[:], stack[0])
 
 
 def test_the_sample_comes_in_as_two_imports(make_window, tmp_path, engine, qtbot):

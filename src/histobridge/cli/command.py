@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from histobridge import __version__
 from histobridge.cli.output import BAD_INPUT, FAILED, STOPPED, Outcome, show
+from histobridge.core.disk import why
 from histobridge.core.errors import HistoBridgeError, InputError, ProjectError
 from histobridge.core.waiting import yield_while_waiting
 
@@ -107,6 +108,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         outcome = _failure(words, error, BAD_INPUT)
     except HistoBridgeError as error:
         outcome = _failure(words, error, FAILED)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        outcome = _failure(words, ProjectError(f"{error.filename}: {why(error)}"), BAD_INPUT)
     except KeyboardInterrupt:
         outcome = _failure(words, HistoBridgeError("stopped"), STOPPED)
     show(outcome, as_json="--json" in words)

@@ -1,15 +1,20 @@
 """Write files so that a crash leaves the old one or the new one, never half of one."""
 
+import errno
 import json
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 TORN = re.compile(r"\..+-[0-9a-f]{12}")
 """Name of a file that is being written; see `write_bytes`."""
+
+NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
+"""What `os.link` fails with where a disk has no hard links, as exFAT and many network shares."""
 
 
 def fsync(path: Path) -> None:
@@ -45,6 +50,19 @@ def write_bytes(path: Path, data: bytes, *, durable: bool = True, private: bool 
         raise
     if durable:
         fsync(path.parent)
+
+
+def keep_bytes(path: Path, beside: Path) -> None:
+    """Keep what a file holds now under a second name, whatever replaces it: a hard link, else a copy."""
+    try:
+        os.link(path, beside)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        copy = beside.with_name(f".{beside.name}-{secrets.token_hex(6)}")
+        shutil.copyfile(path, copy)
+        fsync(copy)
+        copy.replace(beside)
 
 
 def remove_torn(folder: Path) -> None:

@@ -1,6 +1,5 @@
 """Generations of a snapshot: what it held before stays reachable by links, so that damage costs nothing."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 
 from histobridge.core.delta import intersection, relative
 from histobridge.core.errors import ProjectError
-from histobridge.core.files import fsync
+from histobridge.core.files import fsync, keep_bytes
 from histobridge.core.label_arrays import NAMES, Chunk, LabelArrays
 from histobridge.core.snapshot import (
     ABSENT,
@@ -178,7 +177,7 @@ class Generations:
             for name in NAMES:
                 file, link = self._arrays.file(name, chunk), folder / _link_name(name, chunk)
                 if file.exists() and not link.exists():
-                    os.link(file, link)
+                    keep_bytes(file, link)
         for each in (folder / SNAPSHOT, folder, self.folder, self._arrays.folder):
             fsync(each)
 

@@ -1,11 +1,13 @@
 """The edit lock of a project: who edits, on which machine, since when."""
 
+import errno
 import fcntl
 import getpass
 import os
 import socket
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import psutil
 
 from histobridge.core.config import Config
 from histobridge.core.errors import LockedError
-from histobridge.core.files import read_json, write_json
+from histobridge.core.files import NO_LINKS, read_json, write_json
 
 
 def process_alive(pid: int, started: float) -> bool:
@@ -134,10 +136,10 @@ class EditLock:
         self._mine = mine
 
     def _link(self, fresh: Path, take_over: bool) -> None:
-        """Hard-link the finished file to the lock's name, which fails if the name exists: never half-written."""
+        """Give the finished file the lock's name, which fails if the name exists: never half-written."""
         for _ in range(5):
             try:
-                os.link(fresh, self.path)
+                self._name(fresh)
                 return
             except FileExistsError:
                 holder = self.holder()
@@ -150,12 +152,30 @@ class EditLock:
                 self._clear(holder)
         raise LockedError(f"{self.path} could not be taken: others keep taking it; try again")
 
+    def _name(self, fresh: Path) -> None:
+        """Link the file to the lock's name; on disks without hard links (exFAT, many shares) look and rename it."""
+        try:
+            os.link(fresh, self.path)
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            with self._guarded():
+                if self.path.exists():
+                    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(self.path)) from error
+                fresh.replace(self.path)
+
     def _clear(self, holder: LockHolder) -> None:
         """Remove the lock of `holder`, unless somebody took it over meanwhile; one process at a time looks."""
-        with self.path.with_name(f".{self.path.name}-guard").open("w") as guard:
-            fcntl.flock(guard, fcntl.LOCK_EX)
+        with self._guarded():
             if self.holder() == holder:
                 self.path.unlink()
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Keep other processes from naming and clearing locks."""
+        with self.path.with_name(f".{self.path.name}-guard").open("w") as guard:
+            fcntl.flock(guard, fcntl.LOCK_EX)
+            yield
 
     def release(self) -> None:
         """Give the lock back; does nothing if not held, if somebody took it over, or if the disk cannot be written.

@@ -83,6 +83,11 @@ class ImageRecord(Config):
     reference: str = ""
     """Path or URL of an OME-Zarr group that is read where it lies; empty: pixels are in the project."""
 
+    def same_section(self, other: "ImageRecord") -> bool:
+        """Whether another record is of the same section of the same file, in the same domain."""
+        fixed = ("domain", "origin", "sha256", "section")
+        return all(getattr(self, name) == getattr(other, name) for name in fixed)
+
 
 class Manifest(Config):
     """The project file `project.json`."""

@@ -43,8 +43,8 @@ class Matching(Config):
     object_diameter_px: PositiveFloat
     """Typical diameter of the reference objects at the working scale."""
 
-    scale_from: Literal["estimate", "line", "number"]
-    """Estimated, from a line the user drew, or given."""
+    scale_from: Literal["estimate", "line", "number", "nothing"]
+    """Estimated, from a line the user drew, given, or left near that of the source since no object was recognised."""
 
     scale_steps: tuple[PositiveFloat, ...] = ()
     """The estimates of `target_working_um` on the way to the last."""
@@ -153,7 +153,7 @@ class _Scale:
     """µm per working pixel of the target, and how it was found."""
 
     working_um: float
-    origin: Literal["estimate", "line", "number"]
+    origin: Literal["estimate", "line", "number", "nothing"]
     steps: tuple[float, ...] = ()
 
 
@@ -167,13 +167,15 @@ def _estimate_scale(judge: Judge, config: MatchConfig, card: "ModelCard") -> Job
     sweep = judge.sweep()
     if not sweep:
         return _Scale(judge.set_scale() or card.working_um, "number")
-    best, working_um = -1.0, 0.0
+    best, working_um = 0.0, min(sweep, key=lambda um: abs(np.log(um / card.working_um)))
     for number, candidate in enumerate(sweep):
         fit = judge.fit(candidate, config.polarity)
         if fit > best:
             best, working_um = fit, candidate
         yield Progress(number + 1, len(sweep) + SETTLING_STEPS + 2, "looking for the scale")
     steps.append(working_um)
+    if not best:
+        return _Scale(working_um, "nothing")
     for number in range(SETTLING_STEPS):
         # Objects that come out too large by a factor need pixels larger by that factor.
         diameter = judge.diameter(steps[-1], config.polarity)

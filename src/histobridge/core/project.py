@@ -3,15 +3,15 @@
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import ValidationError
 
+from histobridge.core.adopting import adopt
 from histobridge.core.config import Config, Domain
 from histobridge.core.errors import InputError, LockedError, ProjectError, wrong_fields
-from histobridge.core.files import read_json, rename_durably, write_json
+from histobridge.core.files import read_json, write_json
 from histobridge.core.lock import EditLock
 from histobridge.core.manifest import (
     MYELINATED_FIBRE,
@@ -147,40 +147,12 @@ class Project:
         self._write(active=active | ({kind: run_id} if run_id else {}))
 
     def adopt(self, run: Run) -> list[ImageRecord]:
-        """Take the images that an import run has staged into the project; doing it again does nothing.
+        """Take the images that an import run has staged into the project, see `histobridge.core.adopting.adopt`."""
+        return adopt(self, run)
 
-        A staged image is the folder ``<run>/staged/<id>`` with ``record.json`` and the folders ``image`` and ``labels``
-        (each may be missing). It gets another id if another import has taken its own in the meantime.
-        """
-        adopted = []
-        for staged in sorted((run.path / "staged").glob("*/record.json")):
-            record = self._staged(staged)
-            for name, target in (
-                ("image", image_folder(self.path, record)),
-                ("labels", label_folder(self.path, record)),
-            ):
-                made = staged.parent / name
-                if made.exists() and not target.exists():
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    rename_durably(made, target)
-            if record.id not in {known.id for known in self.manifest.images}:
-                self._write(images=[known.model_dump() for known in (*self.manifest.images, record)])
-                adopted.append(record)
-            staged.unlink()
-        return adopted
-
-    def _staged(self, file: Path) -> ImageRecord:
-        """Read a staged record; a new id goes to disk first, so that a crash later on cannot give it another one."""
-        record = ImageRecord.model_validate(read_json(file))
-        known = {image.id.casefold(): image for image in self.manifest.images}
-        other = known.get(record.id.casefold())
-        to_move = any((file.parent / name).exists() for name in ("image", "labels"))
-        if other is None or (not to_move and _same_image(other, record)):
-            return record
-        free = next(name for number in count(2) if (name := f"{record.id}-{number}").casefold() not in known)
-        record = record.model_copy(update={"id": free})
-        write_json(file, record.model_dump(mode="json"))
-        return record
+    def add_records(self, records: Iterable[ImageRecord]) -> None:
+        """List images whose folders are in place; all at once, as the manifest is written whole each time."""
+        self._write(images=[known.model_dump() for known in (*self.manifest.images, *records)])
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -255,9 +227,13 @@ class Project:
         return Run(path)
 
     def active(self, kind: RunKind) -> Run | None:
-        """Return the run chosen by hand, else the latest finished one that was not made to compare only, else none."""
-        if kind in self.manifest.active:
-            return self.run(self.manifest.active[kind])
+        """Return the run chosen by hand, else the latest finished one that was not made to compare only, else none.
+
+        One that was chosen and whose folder has been removed since is as if none were.
+        """
+        chosen = self.manifest.active.get(kind)
+        if chosen and (self.path / "runs" / chosen / "run.json").exists():
+            return self.run(chosen)
         made = [run for verb, makes in KIND_OF_VERB.items() if makes == kind for run in self.runs(verb)]
         latest = sorted(made, key=lambda run: run.id, reverse=True)
         finished = (run for run in latest if run.state().status == "finished")
@@ -269,12 +245,6 @@ class Project:
         if run is None:
             raise ProjectError(f"{self.name} has no {kind.replace('_', ' ')} yet; {remedy}")
         return run
-
-
-def _same_image(one: ImageRecord, other: ImageRecord) -> bool:
-    """Whether two records are of the same section of the same file, whatever the user has changed since."""
-    fixed = ("domain", "shape", "origin", "sha256")
-    return all(getattr(one, name) == getattr(other, name) for name in fixed)
 
 
 def _read_manifest(path: Path) -> Manifest:

@@ -50,7 +50,7 @@ def save_layers(folder: Path, taken: LayerPixels, known: AddImagesConfig) -> Seq
     labels = None if taken.labels is None else np.asarray(taken.labels).astype(np.uint8)
     own = folder / _digest(pixels, labels, taken)
     image, mask = own / "images" / f"{name}.tif", own / "masks" / f"{name}.tif"
-    _write(image, pixels)
+    _write(image, pixels, "rgb" if taken.rgb else "minisblack")
     changes: dict[str, Any] = {"paths": (image,)}
     if labels is not None:
         _write(mask, labels)
@@ -71,8 +71,9 @@ def _digest(pixels: NDArray[Any], labels: NDArray[np.uint8] | None, taken: Layer
     return digest.hexdigest()[:16]
 
 
-def _write(path: Path, pixels: NDArray[Any]) -> None:
+def _write(path: Path, pixels: NDArray[Any], photometric: str = "minisblack") -> None:
+    """Write a TIFF; that three or four sections are no colours has to be said."""
     import tifffile
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    tifffile.imwrite(path, pixels, photometric="rgb" if pixels.ndim == 3 and pixels.shape[-1] in (3, 4) else None)
+    tifffile.imwrite(path, pixels, photometric=photometric)

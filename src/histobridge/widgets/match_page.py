@@ -14,6 +14,14 @@ from histobridge.widgets.pictures import Picture
 from histobridge.widgets.session import Followed
 
 STRIPS = {"source": "Source", "target": "Target", "matched": "Matched"}
+ORIGINS = {
+    "estimate": "estimated",
+    "line": "from your line",
+    "number": "as you said",
+    "nothing": "near that of the source",
+}
+UNSEEN = "▲ No object was recognised at any scale. Draw a line across a typical one, and match again."
+UNCERTAIN = "▲ The polarity is not certain. Compare the pictures, and press Keep or Invert below them."
 
 
 class MatchPage(Page):
@@ -107,7 +115,7 @@ class MatchPage(Page):
                 note.say("")
             return
         factor = result["target_working_um"] / result["source_working_um"]
-        origin = {"estimate": "estimated", "line": "from your line", "number": "as you said"}[result["scale_from"]]
+        origin = ORIGINS[result["scale_from"]]
         self.scale.say(
             f"Scale: {result['source_working_um']:.3g} µm in the source is {result['target_working_um']:.3g} µm in the "
             f"target (factor {factor:.3g}, {origin})."
@@ -115,8 +123,8 @@ class MatchPage(Page):
         how = "inverted" if result["invert"] else "kept"
         certainty = f"{result['certainty']:.0%} certain, estimated"
         self.polarity.say(f"Polarity: {how} ({'as you said' if result['polarity_from'] == 'user' else certainty}).")
-        doubt = "▲ The polarity is not certain. Compare the pictures, and press Keep or Invert below them."
-        self.doubt.say("" if result["certain"] else doubt)
+        unseen = "" if result["scale_from"] != "nothing" else f"{UNSEEN} "
+        self.doubt.say((unseen + ("" if result["certain"] else UNCERTAIN)).rstrip())
 
     # -- do --------------------------------------------------------------------------------------------------------
 

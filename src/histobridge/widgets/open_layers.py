@@ -23,6 +23,8 @@ class LayerPixels:
         None when the layer's scale has no unit of length.
     subject : str
         Animal or patient, if the layer says so.
+    rgb : bool
+        Whether the last axis of the image is colour.
     """
 
     name: str
@@ -30,6 +32,7 @@ class LayerPixels:
     labels: Any
     pixel_size_um: float | None
     subject: str = ""
+    rgb: bool = False
 
 
 def take(layer: "Image", masks: Sequence["Labels"]) -> LayerPixels:
@@ -41,7 +44,7 @@ def take(layer: "Image", masks: Sequence["Labels"]) -> LayerPixels:
     fitting = [mask.data for mask in over if mask.data.shape == shape]
     said = layer.metadata.get("histobridge", {})
     size = said.get("pixel_size_um") or _um(layer.scale[-1], layer.units[-1])
-    return LayerPixels(layer.name, image, fitting[-1] if fitting else None, size, said.get("subject", ""))
+    return LayerPixels(layer.name, image, fitting[-1] if fitting else None, size, said.get("subject", ""), layer.rgb)
 
 
 def _um(size: float, unit: Any) -> float | None:

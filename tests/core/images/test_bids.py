@@ -37,7 +37,7 @@ def dataset(tmp_path, png, ramp):
 def test_subject_and_section_come_from_the_name(dataset):
     dataset("sub-01/micr/sub-01_sample-A_SEM.png")
     root = dataset("sub-01/ses-2/micr/sub-01_ses-2_sample-B_acq-x_run-3_SEM.png")
-    found = bids.images(root, root)
+    found = bids.images(root)
     assert [(image.subject, image.section) for image in found] == [("01", "A"), ("01", "B_ses-2_run-3")]
 
 
@@ -48,14 +48,14 @@ def test_sidecars_are_inherited_from_every_folder_and_the_nearest_wins(dataset):
     dataset("sub-01/micr/sub-01_sample-B_SEM.json", {"PixelSize": 50})
     dataset("sub-01/micr/sub-01_sample-A_SEM.png")
     root = dataset("sub-01/micr/sub-01_sample-B_SEM.png")
-    first, second = (image.pixel_sizes_um() for image in bids.images(root, root))
+    first, second = (image.pixel_sizes_um() for image in bids.images(root))
     assert first == (pytest.approx((0.101, 0.1)), "sub-01_SEM.json")
     assert second == (pytest.approx((0.05, 0.05)), "sub-01_sample-B_SEM.json")
 
 
 def test_without_a_sidecar_the_pixel_size_is_unknown(dataset):
     root = dataset("sub-01/micr/sub-01_sample-A_SEM.png")
-    assert bids.images(root, root)[0].pixel_sizes_um() is None
+    assert bids.images(root)[0].pixel_sizes_um() is None
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_pixel_size_without_sense_is_an_error_of_its_sidecar(dataset, stated):
     dataset("SEM.json", stated)
     root = dataset("sub-01/micr/sub-01_sample-A_SEM.png")
     with pytest.raises(FileError, match=r"SEM\.json: states PixelSize"):
-        bids.images(root, root)[0].pixel_sizes_um()
+        bids.images(root)[0].pixel_sizes_um()
 
 
 def test_one_bad_sidecar_does_not_stop_the_others(dataset, add):
@@ -96,14 +96,14 @@ def test_photos_and_masks_are_no_images(dataset):
     dataset("sub-01/micr/sub-01_sample-A_photo.png")
     dataset("derivatives/labels/sub-01/micr/sub-01_sample-A_SEM_seg-axon-manual.png")
     root = dataset("sub-01/micr/sub-01_sample-A_SEM.png")
-    assert [image.path.name for image in bids.images(root, root)] == ["sub-01_sample-A_SEM.png"]
+    assert [image.path.name for image in bids.images(root)] == ["sub-01_sample-A_SEM.png"]
 
 
 def test_drawn_masks_win_over_others(dataset):
     dataset("derivatives/labels/sub-01/micr/sub-01_sample-A_SEM_seg-axon.png")
     dataset("derivatives/labels/sub-01/micr/sub-01_sample-A_SEM_seg-axon-manual.png")
     root = dataset("sub-01/micr/sub-01_sample-A_SEM.png")
-    kind, path = bids.images(root, root)[0].masks[0]
+    kind, path = bids.images(root)[0].masks[0]
     assert (kind, path.name) == ("axon", "sub-01_sample-A_SEM_seg-axon-manual.png")
 
 

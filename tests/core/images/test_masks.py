@@ -189,6 +189,25 @@ def test_a_file_of_greys_is_no_binary_mask(png):
         read(MaskFiles(per_class=(("axon", png("a.png", ramp)),)))
 
 
+@pytest.mark.parametrize("numbers, kind", [(8, np.uint8), (200, np.uint8), (300, np.uint16)])
+def test_numbered_objects_are_no_binary_mask(tmp_path, numbers, kind):
+    tifffile.imwrite(tmp_path / "a.tif", (np.arange(600).reshape(20, 30) % (numbers + 1)).astype(kind))
+    with pytest.raises(FileError, match=r"one class as 0 and 255.*numbered objects"):
+        read(MaskFiles(per_class=(("axon", tmp_path / "a.tif"),)))
+
+
+@pytest.mark.parametrize("scale", [1, 257])
+def test_255_beside_1_in_a_file_of_one_class_is_unlabelled(tmp_path, scale):
+    labels = np.uint8(TRUTH == 1)
+    labels[0] = 255
+    tifffile.imwrite(tmp_path / "a.tif", labels.astype(np.uint16) * scale if scale > 1 else labels)
+    np.testing.assert_array_equal(read(MaskFiles(per_class=(("axon", tmp_path / "a.tif"),))), labels)
+
+
+def test_a_file_full_of_one_class_is_that_class(png):
+    np.testing.assert_array_equal(read(MaskFiles(per_class=(("myelin", png("a.png", np.ones_like(TRUTH))),))), 2)
+
+
 def test_sections_of_a_mask_stack_go_with_those_of_the_image(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", np.stack([TRUTH[::-1], TRUTH]), photometric="minisblack")
     np.testing.assert_array_equal(read(tmp_path / "a.tif", section=1), TRUTH)
@@ -208,3 +227,12 @@ def test_a_table_names_every_value_or_is_refused(counts):
             continue
         assert set(table) == set(counts)
         assert set(table.values()) <= {0, 1, 2, 255}
+
+
+def test_a_mask_file_is_opened_once_for_all_its_sections(tmp_path, monkeypatch):
+    tifffile.imwrite(tmp_path / "a.tif", np.stack([TRUTH[::-1], TRUTH]), photometric="minisblack")
+    opened = {}
+    read_masks(MaskFiles(tmp_path / "a.tif"), 0, TRUTH.shape, MYELINATED_FIBRE, {}, opened)
+    (tmp_path / "a.tif").unlink()
+    again = read_masks(MaskFiles(tmp_path / "a.tif"), 1, TRUTH.shape, MYELINATED_FIBRE, {}, opened)
+    np.testing.assert_array_equal(again[ALL], TRUTH)

@@ -1,5 +1,9 @@
 """Files become grey planes of 8 or 16 bit, or say what is wrong with them."""
 
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tifffile
@@ -150,3 +154,21 @@ def test_signed_16_bit_is_taken_unless_negative(tmp_path):
     np.testing.assert_array_equal(read(tmp_path / "a.tif"), (WIDE // 2).astype(np.int16))
     tifffile.imwrite(tmp_path / "b.tif", (WIDE // 2).astype(np.int16) - 5)
     problem(tmp_path / "b.tif", "from -5", "8 or 16 bit")
+
+
+@pytest.mark.parametrize("code", [401, 403, 500])
+def test_a_server_that_refuses_is_a_problem_of_that_address(code):
+    class Refusing(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_error(code)
+
+        do_HEAD = do_GET
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(FileError, match=f"cannot be reached.*{code}.*check the address"):
+            open_image(Path(f"http://127.0.0.1:{server.server_port}/a.ome.zarr"))
+        server.shutdown()

@@ -196,3 +196,12 @@ def _write_group(folder, pixels, axes, scale, unit, version):
         group.attrs["multiscales"] = [entry]
     else:
         group.attrs["ome"] = {"version": version, "multiscales": [entry]}
+
+
+def test_a_large_image_without_coarser_copies_is_shown_from_a_part_of_its_pixels(noise, monkeypatch):
+    monkeypatch.setattr("histobridge.core.images.pyramid.LARGEST_WHOLE", 10_000)
+    monkeypatch.setattr("histobridge.core.images.pyramid.BLOCK", 100)
+    image = Pyramid([noise], [1.0])
+    step = 9  # Of 1031 x 700 pixels at most 10,000.
+    np.testing.assert_array_equal(image.sampled(0), noise[::step, ::step])
+    assert max(image.thumbnail(40).shape) <= 40

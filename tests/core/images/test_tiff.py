@@ -183,3 +183,9 @@ def test_pixels_that_are_not_square_are_refused(tmp_path, ramp):
         open_image(tmp_path / "a.tif")
     tifffile.imwrite(tmp_path / "b.tif", ramp, resolution=(1e5, 1.005e5), resolutionunit="centimeter", metadata=None)
     assert open_image(tmp_path / "b.tif").pixel_size_um == pytest.approx(0.09975, abs=1e-4)
+
+
+def test_lzw_has_no_largest_size(tmp_path, ramp, monkeypatch):
+    Image.fromarray(ramp).save(tmp_path / "a.tif", compression="tiff_lzw")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    np.testing.assert_array_equal(read(tmp_path / "a.tif"), ramp)

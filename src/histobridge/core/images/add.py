@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from histobridge.core.config import AddImagesConfig
+from histobridge.core.config import AddImagesConfig, Domain
 from histobridge.core.errors import InputError
 from histobridge.core.images import stage
 from histobridge.core.images.find import Candidate, Found, find_images
 from histobridge.core.images.masks import read_masks
 from histobridge.core.images.open import Opened, open_image, square
 from histobridge.core.images.problem import FileError
-from histobridge.core.images.raster import address, is_url, is_zarr, stem
+from histobridge.core.images.raster import Raster, address, is_url, is_zarr, stem
 from histobridge.core.job import Job, Progress
 from histobridge.core.manifest import ImageRecord
 from histobridge.core.project import Project
@@ -72,7 +72,7 @@ def add_images(project: Project, run: Run, config: AddImagesConfig) -> Job[dict[
     finally:
         shutil.rmtree(run.path / "incoming", ignore_errors=True)
     yield Progress(total, total, f"{len(adding.added)} added")
-    return {"added": adding.added, "problems": problems, "notes": _notes(found)}
+    return {"added": adding.added, "problems": problems, "notes": _notes(found, config.domain)}
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:
@@ -85,11 +85,13 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return compiled
 
 
-def _notes(found: Found) -> list[str]:
-    """Say which masks were left aside."""
+def _notes(found: Found, domain: Domain) -> list[str]:
+    """Say which masks were left aside, and how many images should have labels and have none."""
+    without = sum(candidate.masks is None for candidate in found.candidates) if domain == "source" else 0
+    lacking = f"{without} of {len(found.candidates)} source image file(s) without a mask: nothing is learned from them"
     kinds = sorted({kind for _, kind in found.unused})
     counts = {kind: sum(kind == other for _, other in found.unused) for kind in kinds}
-    return [
+    return ([lacking] if without else []) + [
         f"{counts[kind]} mask file(s) of {kind!r} not used: the project has no such class; "
         "add a class of that name before the images if you want them"
         for kind in kinds
@@ -108,11 +110,14 @@ class _Adding:
     def __post_init__(self) -> None:
         records = stage.staged_records(self.run)
         self.added = [record.id for record in records]
+        self._taken = {record.id.casefold() for record in self.project.images()} | stage.staged_ids(self.project)
         self._done = {(record.origin, record.section) for record in records}
+        self._masks: dict[Path, Raster] = {}
 
     def sections_of(self, candidate: Candidate) -> Iterator[FileError | None]:
         """Stage the sections of one file; yields the problem of each, or none."""
         opened = open_image(candidate.path)
+        self._masks.clear()
         known = self._known(candidate, opened)
         chosen = self._chosen(opened)
         for index in chosen:
@@ -168,7 +173,7 @@ class _Adding:
         classes = None
         if candidate.masks:
             spoken = self.project.classes_of(domain)
-            classes = read_masks(candidate.masks, index, image.shape, spoken, self.config.mask_values)
+            classes = read_masks(candidate.masks, index, image.shape, spoken, self.config.mask_values, self._masks)
         if not known["sha256"]:
             known = known | {"sha256": stage.sha256_of_pixels(image)}
         if twin := self._twin(known):
@@ -176,14 +181,14 @@ class _Adding:
         name = stem(path) + (f"_z{index:03d}" if opened.stack else "")
         if is_zarr(path) and not opened.stack and not self.config.copy_images:
             known = known | {"reference": self._reference(path)}
-        record = stage.image_record(stage.new_id(self.project, name), domain, **known)
+        record = stage.image_record(stage.new_id(name, self._taken), domain, **known)
         self.added.append(stage.stage_array(self.run, record, image, classes).id)
+        self._taken.add(record.id.casefold())
 
     def _twin(self, known: dict[str, Any]) -> ImageRecord | None:
         """Return the image that was made from the same file before."""
-        same = ("origin", "sha256", "section")
-        records = self.project.images(self.config.domain)
-        return next((r for r in records if all(getattr(r, name) == known[name] for name in same)), None)
+        made = stage.image_record("new", self.config.domain, **known)
+        return next((record for record in self.project.images() if record.same_section(made)), None)
 
     def _reference(self, path: Path) -> str:
         """Write where an OME-Zarr lies: relative if it moves along with the project, else absolute."""

@@ -97,23 +97,14 @@ def root_of(path: Path) -> Path | None:
     return None
 
 
-def images(root: Path, under: Path) -> list[BidsImage]:
-    """Return the images of a dataset that are `under` or lie under it, in order.
-
-    Parameters
-    ----------
-    root : Path
-        The dataset.
-    under : Path
-        The dataset, a folder in it, or one image.
-    """
+def images(root: Path) -> list[BidsImage]:
+    """Return the images of the dataset in a folder, in order."""
     masks = _masks(root)
     found = []
     for path in sorted(root.glob("sub-*/**/*")):
         entities, suffix = parse(stem(path))
         shown = path.name.lower().endswith(ENDINGS) or (path.suffix == ".zarr" and is_zarr(path))
-        inside = under.absolute() in (path, *path.parents)
-        if shown and inside and "sub" in entities and suffix not in NO_PIXELS and not MASK.fullmatch(stem(path)):
+        if shown and "sub" in entities and suffix not in NO_PIXELS and not MASK.fullmatch(stem(path)):
             found.append(BidsImage(path, root, entities, suffix, tuple(masks.get(stem(path), ()))))
     return found
 

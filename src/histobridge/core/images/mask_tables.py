@@ -117,14 +117,33 @@ def pair_of(path: Path, classes: Sequence[ClassSpec]) -> tuple[int, int]:
 
 
 def binary_table(path: Path, counts: Counts, value: int) -> Table:
-    """Tell which values of a binary file are the class `value`: the one beside 0, or those from 128 on."""
-    top = 65535 if max(counts) > 255 else 255
-    if len(counts) <= 2 and min(counts) == 0:
+    """Tell which values of a binary file are the class `value`.
+
+    Beside 0 the only other one; of 1 and 255 the first, the other being unlabelled; else those from 128 on, if the file
+    is black and white but for strays.
+
+    Raises
+    ------
+    FileError
+        If the values are neither, such as the numbers of single objects.
+    """
+    shown = {stored for stored in counts if stored}
+    if len(shown) <= 1:
         return {stored: value if stored else 0 for stored in counts}
-    clear = sum(count for stored, count in counts.items() if min(stored, top - stored) <= NEAR * top // 255)
-    if clear < MEANT * sum(counts.values()):
+    if _is_wide(counts):
+        narrow = binary_table(path, {stored // 257: count for stored, count in counts.items()}, value)
+        return {257 * stored: meaning for stored, meaning in narrow.items()}
+    if shown == {1, IGNORE}:
+        return {0: 0, 1: value, IGNORE: IGNORE}
+    top = 65535 if max(counts) > 255 else 255
+    near = NEAR * top // 255
+    white = sum(count for stored, count in counts.items() if top - stored <= near)
+    black = sum(count for stored, count in counts.items() if stored <= near)
+    everything = sum(counts.values())
+    if not white or white + black < MEANT * everything or 2 * white < everything - black:
         found = f"should hold one class as 0 and 255, but has {_listed(counts)}"
-        raise FileError(path, found, "save it as black and white, or rename it if it is a label map")
+        remedy = "save it as black and white (of numbered objects: every number from 1 on as 255)"
+        raise FileError(path, found, f"{remedy}, or rename it if it is a label map")
     return {stored: value if 2 * stored > top else 0 for stored in counts}
 
 

@@ -1,6 +1,6 @@
 """Mask files of three kinds as class values: label maps, 0/127/255 files, one binary file per class."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -20,6 +20,9 @@ from histobridge.core.manifest import IGNORE, ClassSpec
 
 MOST_BESIDE = 64
 """Files that are looked at to tell what 255 means beside them."""
+
+LEVELS = 3
+"""Values of a mask of two classes; an image has more."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,7 @@ def read_masks(
     shape: tuple[int, ...],
     classes: Sequence[ClassSpec],
     mask_values: Mapping[int, int],
+    opened: dict[Path, Raster] | None = None,
 ) -> ClassPlane:
     """Read the labels of one image.
 
@@ -138,6 +142,8 @@ def read_masks(
         inner class of the nested pair and 127 the outer one, else the first and the second class.
     mask_values : mapping of int to int
         Value in a label map -> class value; 255 is unlabelled. Empty: told from the values.
+    opened : dict of Path to Raster, optional
+        Files that are open already; those opened here are added, so that a stack is unpacked once for all its sections.
 
     Returns
     -------
@@ -152,17 +158,18 @@ def read_masks(
     by_name = {spec.name.casefold(): spec for spec in classes}
     binary = {by_name[name.casefold()].value: path for name, path in files.per_class if name.casefold() in by_name}
     parts = []
+    rasters = {} if opened is None else opened
     if files.label_map:
-        plane, counts = _open(files.label_map, section, shape)
+        plane, counts = _open(files.label_map, section, shape, rasters)
         beside = partial(has_beside, files.label_map)
         parts.append((plane, label_table(files.label_map, counts, classes, mask_values, beside)))
     elif files.pair and not _complete(binary, classes, files.pair):
-        plane, counts = _open(files.pair, section, shape)
+        plane, counts = _open(files.pair, section, shape, rasters)
         parts.append((plane, pair_table(files.pair, counts, classes)))
         binary = {value: path for value, path in binary.items() if value not in pair_of(files.pair, classes)}
     for spec in classes:
         if spec.value in binary:
-            plane, counts = _open(binary[spec.value], section, shape)
+            plane, counts = _open(binary[spec.value], section, shape, rasters)
             parts.append((plane, binary_table(binary[spec.value], counts, spec.value)))
     return ClassPlane(parts)
 
@@ -179,15 +186,26 @@ def _has_label_map(folder: Path, suffix: str, value: int, _changed: int) -> bool
 
 
 def _is_label_map(path: Path, value: int) -> bool:
-    """Whether a file has the value of a class, and besides it 0 and 255 at most; images soon show more."""
+    """Whether a file has the value of a class, and besides it 0 and 255 at most."""
+    seen = _values_until(path, lambda seen: not seen <= {0, value, IGNORE})
+    return value in seen <= {0, value, IGNORE}
+
+
+def has_few_values(path: Path) -> bool:
+    """Whether the first plane of a file has no more than 0, 127 and 255 need, as no image has."""
+    return 0 < len(_values_until(path, lambda seen: len(seen) > LEVELS)) <= LEVELS
+
+
+def _values_until(path: Path, enough: Callable[[set[int]], bool]) -> set[int]:
+    """Values of the first plane of a file, read until they are enough; images soon show many. None where unreadable."""
     seen: set[int] = set()
     with suppress(FileError), readable(path):
         plane = MaskValues(path, open_raster(path), 0)
         for window in blocks(plane.shape):
             seen |= {int(found) for found in np.unique(plane[window])}
-            if not seen <= {0, value, IGNORE}:
-                return False
-    return value in seen
+            if enough(seen):
+                break
+    return seen
 
 
 def _complete(binary: Mapping[int, Path], classes: Sequence[ClassSpec], path: Path) -> bool:
@@ -195,10 +213,14 @@ def _complete(binary: Mapping[int, Path], classes: Sequence[ClassSpec], path: Pa
     return set(pair_of(path, classes)) <= set(binary)
 
 
-def _open(path: Path, section: int, shape: tuple[int, ...]) -> tuple[MaskValues, dict[int, int]]:
+def _open(
+    path: Path, section: int, shape: tuple[int, ...], rasters: dict[Path, Raster]
+) -> tuple[MaskValues, dict[int, int]]:
     """Open one plane of a mask file and count its values."""
     with readable(path):
-        raster = open_raster(path)
+        if path not in rasters:
+            rasters[path] = open_raster(path)
+        raster = rasters[path]
         if section >= len(raster.planes):
             found = f"has {len(raster.planes)} section(s), the image has more"
             raise FileError(path, found, "give a mask with as many sections as the image")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from histobridge.core.images.problem import FileError, readable
+from histobridge.core.images.problem import FileError, reachable, readable
 
 UM_PER_UNIT = {
     "angstrom": 1e-4,
@@ -63,7 +63,8 @@ def open_multiscale(path: Path | str) -> Multiscale:
 
     remedy = "give the folder of the image, the one whose .zattrs or zarr.json lists `multiscales`"
     try:
-        group = zarr.open_group(str(path), mode="r")
+        with reachable(path):
+            group = zarr.open_group(str(path), mode="r")
     except (OSError, ValueError, LookupError, TypeError, ImportError) as error:
         raise FileError(path, f"is no readable OME-Zarr group ({error})", remedy) from error
     ome = _ome(group)

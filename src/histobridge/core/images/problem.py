@@ -1,6 +1,7 @@
 """What is wrong with one file, and what to do about it."""
 
 import struct
+import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,13 @@ READ_ERRORS = (
     zlib.error,
 )
 """What Pillow, tifffile and zarr raise on damaged files."""
+
+NETWORK_ERRORS = (
+    ("aiohttp", "ClientError"),
+    ("botocore.exceptions", "BotoCoreError"),
+    ("botocore.exceptions", "ClientError"),
+)
+"""What the packages that read URLs raise, by module; none is an `OSError`, and none of them need be installed."""
 
 
 class FileError(InputError):
@@ -45,10 +53,28 @@ class FileError(InputError):
 
 
 @contextmanager
+def reachable(path: Path | str) -> Iterator[None]:
+    """Turn the refusal of a server, raised inside, into a `FileError`."""
+    try:
+        yield
+    except _refusals() as error:
+        raise FileError(
+            path, f"cannot be reached ({error})", "check the address, and whether you may read what is there"
+        ) from error
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    """Errors of `NETWORK_ERRORS`, of the packages that are loaded."""
+    kinds = (getattr(sys.modules.get(module), name, None) for module, name in NETWORK_ERRORS)
+    return tuple(kind for kind in kinds if kind)
+
+
+@contextmanager
 def readable(path: Path | str) -> Iterator[None]:
     """Turn whatever a reader raises inside into a `FileError`."""
     try:
-        yield
+        with reachable(path):
+            yield
     except READ_ERRORS as error:
         raise FileError(
             path,

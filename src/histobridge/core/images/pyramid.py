@@ -17,6 +17,9 @@ CHUNK = 512
 SMALLEST = 256
 BLOCK = 4 * CHUNK
 
+LARGEST_WHOLE = 16 * 2**20
+"""Pixels of a level that is read whole to show or judge an image as a whole."""
+
 
 class ArrayLike(Protocol):
     """What can be sliced like an array: numpy, memory map, zarr, dask."""
@@ -171,10 +174,29 @@ class Pyramid:
         )
         return np.asarray(self.levels[level][rows, columns])
 
+    def sampled(self, level: int) -> NDArray[Any]:
+        """Return a level as a whole, (Y, X) native type; of one over `LARGEST_WHOLE` only every n-th row and column.
+
+        Read block by block, so that memory does not grow with an image that has no coarser copy.
+        """
+        array = self.levels[level]
+        height, width = (int(size) for size in array.shape)
+        step = int(np.ceil(np.sqrt(height * width / LARGEST_WHOLE)))
+        if step <= 1:
+            return self.read((slice(None), slice(None)), level)
+        side = BLOCK // step * step
+        rows = []
+        for top in range(0, height, side):
+            parts = [
+                np.asarray(array[top : top + side, left : left + side])[::step, ::step] for left in range(0, width, side)
+            ]
+            rows.append(np.hstack(parts))
+        return np.vstack(rows)
+
     def thumbnail(self, max_px: int) -> NDArray[np.uint8]:
         """Return the image at most `max_px` long and wide, (Y, X) uint8, its 0.5th to 99.5th percentile stretched."""
         enough = [index for index, level in enumerate(self.levels) if max(level.shape) >= max_px]
-        pixels = self.read((slice(None), slice(None)), enough[-1] if enough else 0).astype(np.float32)
+        pixels = self.sampled(enough[-1] if enough else 0).astype(np.float32)
         step = -(-max(pixels.shape) // max_px)
         if step > 1:
             height, width = (max(size // step, 1) for size in pixels.shape)

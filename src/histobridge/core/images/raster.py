@@ -126,7 +126,7 @@ def _picture_raster(path: Path) -> Raster:
     """Read PNG, JPEG or BMP; the resolution they state is about paper and left aside."""
     from PIL import Image
 
-    with readable(path), _any_size(), Image.open(path) as picture:
+    with readable(path), any_size(), Image.open(path) as picture:
         if _loses_depth(path, picture.mode):
             found = "has 16 bit and several channels, of which only 8 bit would be read"
             raise FileError(path, found, "save it as 16 bit grey, or as TIFF")
@@ -134,7 +134,7 @@ def _picture_raster(path: Path) -> Raster:
 
 
 @contextmanager
-def _any_size() -> Iterator[None]:
+def any_size() -> Iterator[None]:
     """Lift Pillow's guard against pictures over 179 megapixels: these files are the user's own."""
     from PIL import Image
 

@@ -4,6 +4,7 @@ import hashlib
 import re
 import shutil
 import unicodedata
+from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
@@ -80,12 +81,13 @@ def stage_array(
     return record
 
 
-def new_id(project: Project, name: str) -> str:
-    """Make an image id from a file name: letters, digits, dot, dash, underscore; a number behind it if taken."""
+def new_id(name: str, taken: Set[str]) -> str:
+    """Make an image id from a file name: letters, digits, dot, dash, underscore; a number behind it if taken.
+
+    `taken` are ids in small letters.
+    """
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     base = re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip("-._") or "image"
-    staged = (path.parent.name for path in (project.path / "runs").glob("*/staged/*/record.json"))
-    taken = {known.casefold() for known in (*staged, *(record.id for record in project.images()))}
     number, found = 1, base
     while found.casefold() in taken:
         number += 1
@@ -97,6 +99,11 @@ def staged_records(run: Run) -> list[ImageRecord]:
     """Return what an import run has staged so far and the project has not yet taken in."""
     paths = sorted((run.path / "staged").glob("*/record.json"))
     return [ImageRecord.model_validate(read_json(path)) for path in paths]
+
+
+def staged_ids(project: Project) -> set[str]:
+    """Ids, in small letters, of what import runs have staged and the project has not yet taken in."""
+    return {path.parent.name.casefold() for path in (project.path / "runs").glob("*/staged/*/record.json")}
 
 
 def sha256_of_file(path: Path) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histobridge.core.images.problem import FileError, readable
-from histobridge.core.images.raster import ONE_PLANE, Raster, frame_raster
+from histobridge.core.images.raster import ONE_PLANE, Raster, any_size, frame_raster
 
 IN_MEMORY = 256 * 2**20
 """Bytes; larger files are mapped, or unpacked to a temporary file, so that memory does not grow with them."""
@@ -112,7 +112,7 @@ def _unpacked_by_pillow(path: Path, known: Raster, frames: int) -> Raster:
     from PIL import Image
 
     planes = []
-    with Image.open(path) as picture:
+    with any_size(), Image.open(path) as picture:
         for index in range(frames):
             picture.seek(index)
             plane = np.array(frame_raster(picture).planes[0])

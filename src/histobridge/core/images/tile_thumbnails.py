@@ -65,7 +65,7 @@ class TileThumbnails:
             self._images.move_to_end(image)
             return self._images[image]
         pyramid = self._project.pixels(image)
-        coarse = pyramid.read((slice(None), slice(None)), len(pyramid.levels) - 1)
+        coarse = pyramid.sampled(len(pyramid.levels) - 1)
         low, high = np.percentile(coarse, (0.5, 99.5))
         self._images[image] = (pyramid, float(low), float(high))
         while len(self._images) > OPEN_IMAGES:

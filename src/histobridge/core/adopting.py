@@ -1,0 +1,77 @@
+"""Take the images that an import run has staged into the project."""
+
+import shutil
+from collections.abc import Mapping
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from histobridge.core.files import fsync, read_json, write_json
+from histobridge.core.manifest import ImageRecord, image_folder, label_folder
+from histobridge.core.runs import Run
+
+if TYPE_CHECKING:
+    from histobridge.core.project import Project
+
+Known = Mapping[str, ImageRecord]
+"""Images by their id in small letters."""
+
+
+def adopt(project: "Project", run: Run) -> list[ImageRecord]:
+    """Take the images that an import run has staged into the project; doing it again does nothing.
+
+    A staged image is the folder ``<run>/staged/<id>`` with ``record.json`` and the folders ``image`` and ``labels``
+    (each may be missing). It gets another id if another import has taken its own in the meantime, and is dropped if
+    another import has brought the same file.
+    """
+    known = {image.id.casefold(): image for image in project.images()}
+    files, adopted, parents = [], list[ImageRecord](), set[Path]()
+    for file in sorted((run.path / "staged").glob("*/record.json")):
+        record = _staged(file, known)
+        if record.id.casefold() not in known and any(_same_source(record, other) for other in known.values()):
+            shutil.rmtree(file.parent)
+            continue
+        for name, target in (
+            ("image", image_folder(project.path, record)),
+            ("labels", label_folder(project.path, record)),
+        ):
+            made = file.parent / name
+            if made.exists() and not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                made.replace(target)
+                parents.add(target.parent)
+        if record.id.casefold() not in known:
+            adopted.append(record)
+            known[record.id.casefold()] = record
+        files.append(file)
+    for folder in parents:
+        fsync(folder)
+    if adopted:
+        project.add_records(adopted)
+    for file in files:
+        file.unlink()
+    return adopted
+
+
+def _staged(file: Path, known: Known) -> ImageRecord:
+    """Read a staged record; a new id goes to disk first, so that a crash later on cannot give it another one."""
+    record = ImageRecord.model_validate(read_json(file))
+    other = known.get(record.id.casefold())
+    to_move = any((file.parent / name).exists() for name in ("image", "labels"))
+    if other is None or (not to_move and _same_image(other, record)):
+        return record
+    free = next(name for number in count(2) if (name := f"{record.id}-{number}").casefold() not in known)
+    record = record.model_copy(update={"id": free})
+    write_json(file, record.model_dump(mode="json"))
+    return record
+
+
+def _same_image(one: ImageRecord, other: ImageRecord) -> bool:
+    """Whether two records are of the same section of the same file, whatever the user has changed since."""
+    fixed = ("domain", "shape", "origin", "sha256")
+    return all(getattr(one, name) == getattr(other, name) for name in fixed)
+
+
+def _same_source(one: ImageRecord, other: ImageRecord) -> bool:
+    """Whether two imports have brought the same section of the same file, with masks or without."""
+    return bool(one.origin) and one.has_masks == other.has_masks and one.same_section(other)
