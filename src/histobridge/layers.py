@@ -207,8 +207,7 @@ class Canvas:
         """Take the next larger or smaller brush."""
         if self.labels is None:
             return
-        now = self.labels.brush_size
-        sizes = [size for size in BRUSHES if (size > now if larger else size < now)]
+        sizes = [size for size in BRUSHES if (size - self.labels.brush_size) * (1 if larger else -1) > 0]
         if sizes:
             self.labels.brush_size = sizes[0] if larger else sizes[-1]
 
@@ -224,11 +223,12 @@ class Canvas:
 
     def hide_labels(self, on: bool) -> None:
         """Hide the labels, or those laid over them, or show them again."""
-        if on:
+        if on and not self._hidden:
             known = (self.labels, self.surroundings.layer, *self.flip.layers, *self.overlays.hidden_with_labels)
             self._hidden = [layer for layer in known if layer is not None and layer.visible]
         for layer in self._hidden:
             layer.visible = not on
+        self._hidden = self._hidden if on else []
 
     def bind(self, presses: Mapping[str, Callable[[], object]], holds: Mapping[str, Callable[[bool], object]]) -> None:
         """Give our labels layer its own keys; those of all other layers stay napari's."""

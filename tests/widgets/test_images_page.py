@@ -99,7 +99,8 @@ def test_sections_of_an_open_layer_are_no_colours(tmp_path, sections):
     (config,) = save_layers(tmp_path, LayerPixels("stack", stack, stack, None), AddImagesConfig())
     for path in (*config.paths, *config.masks):
         assert len(open_image(path).sections) == sections
-    (config,) = save_layers(tmp_path, LayerPixels("colour", stack[0][..., None].repeat(3, -1), None, None, "", True), config)
+    colours = stack[0][..., None].repeat(3, -1)
+    (config,) = save_layers(tmp_path, LayerPixels("colour", colours, None, None, rgb=True), AddImagesConfig())
     np.testing.assert_array_equal(open_image(config.paths[0]).checked(0)[:], stack[0])
 
 

@@ -1,7 +1,5 @@
 """Page 7: write masks where other programs read them."""
 
-from pathlib import Path
-
 from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices
 
@@ -17,7 +15,6 @@ class ExportPage(Page):
     sentence = "Write images and labels for other programs: what you reviewed, and the proposals elsewhere."
 
     def build(self) -> None:
-        self._path: Path | None = None
         self.form = ConfigForm(ExportConfig(), main=("formats", "out"), labels={"out": "Folder"})
         self.start_button = button("Export", self.start, primary=True)
         self.result = Note()
@@ -30,8 +27,8 @@ class ExportPage(Page):
         project = self.session.project
         if project is None:
             return
-        if self._path != project.path:
-            self._path = project.path
+        config = self.form.config()
+        if config is not None and config.out == ExportConfig().out:
             self.form.set(out=project.path / "export")
         self.missing.say("" if project.images() else "There are no images yet. Add some on the Images page.")
         busy = any(item.verb == "export" for item in self.session.running())
@@ -58,6 +55,7 @@ class ExportPage(Page):
             for flush in self.session.flushers:
                 flush()
             self.session.submit("export", config)
+            self.form.set(replace=False)  # of the next folder she decides anew
         self.refresh()
 
     def _open_folder(self) -> None:

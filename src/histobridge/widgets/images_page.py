@@ -45,7 +45,8 @@ class ImagesPage(Page):
         self.problems = Note(style=WARNING_STYLE)
         self.body.addWidget(self.problems)
         self.form = ConfigForm(AddImagesConfig(), hidden=("domain", "paths"))
-        self.body.addWidget(Fold("How files are read", self.form))
+        self.how = Fold("How files are read", self.form)
+        self.body.addWidget(self.how)
         self.body.addWidget(heading("Classes"))
         self.classes = ClassTable(self.session)
         self.body.addWidget(self.classes)
@@ -84,22 +85,30 @@ class ImagesPage(Page):
             widget.setEnabled(self.session.editable)
         unknown = [record.id for record in project.images() if record.pixel_size_um is None]
         self.missing.say(f"The pixel size of {len(unknown)} image(s) is unknown: type it in (red)." if unknown else "")
-        newest = self.session.newest("add")
-        if newest is not None:
-            self.follow(newest)
+        self._tell()
 
     def follow(self, item: Followed) -> None:
-        if item.verb == "add" and item.state.status == "finished":
+        if item.verb == "add":
+            self._tell()
+
+    def _tell(self) -> None:
+        """Say what the imports since the project was opened left aside, or the last one before."""
+        ended = [each for each in self.session.followed.values() if each.verb == "add" and each.state.result]
+        lines = []
+        for item in [each for each in ended if each.watched] or ended[-1:]:
             problems = item.state.result.get("problems", [])
-            lines = [f"{Path(each['file']).name}: {each['problem']}. {_sentence(each['remedy'])}" for each in problems]
-            self.problems.say("\n".join(lines))
+            lines += [f"{Path(each['file']).name}: {each['problem']}. {_sentence(each['remedy'])}" for each in problems]
+            lines += [_sentence(note) for note in item.state.result.get("notes", [])]
+        self.problems.say("\n".join(lines))
 
     # -- add -------------------------------------------------------------------------------------------------------
 
     def add_files(self, domain: Domain, paths: Sequence[Path], masks: Sequence[Path] = ()) -> None:
         """Start the import of files and folders."""
         config = self.form.config()
-        if config is not None and paths:
+        if config is None:
+            self.how.unfold()  # It says there what is wrong.
+        elif paths:
             changes = {"domain": domain, "paths": tuple(paths), "masks": tuple(masks) or config.masks}
             self.session.submit("add", AddImagesConfig.model_validate(config.model_dump() | changes))
 

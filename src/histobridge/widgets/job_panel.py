@@ -186,11 +186,13 @@ class JobsPanel(QWidget):
         return list(self._rows.values())[::-1]
 
     def reload(self) -> None:
-        """Start over with the open project: what runs, and what stopped short."""
+        """Start over with the open project: what runs, what stopped short, and what failed and was not done since."""
         for run_id in list(self._rows):
             self._drop(run_id)
+        newest = {item.verb: item.run.id for item in self._session.followed.values()}
         for item in self._session.followed.values():
-            if item.state.status in ("queued", "running", "interrupted"):
+            failed = item.state.status == "failed" and newest[item.verb] == item.run.id
+            if failed or item.state.status in ("queued", "running", "interrupted"):
                 self._follow(item)
 
     def _follow(self, item: Followed) -> None:

@@ -104,8 +104,9 @@ class LearnPage(Page):
         self.curves.setVisible(newest is not None)
         if newest is not None:
             self.curves.follow(newest.run)
+        chosen = self._chosen()
         self._models = models_of(self.session)
-        self._fill()
+        self._fill(chosen)
         self._judge()
         self._offer()
 
@@ -114,10 +115,9 @@ class LearnPage(Page):
             self.curves.show()
             self.curves.follow(item.run)
 
-    def _fill(self) -> None:
-        """Fill the table, the newest model first, and the chart."""
+    def _fill(self, chosen: str) -> None:
+        """Fill the table, the newest model first, and the chart; the run `chosen` stays selected."""
         self.empty.setVisible(not self._models)
-        chosen = self._chosen()
         self.models.setRowCount(len(self._models))
         for index, model in enumerate(reversed(self._models)):
             for column, text in enumerate(_texts(model)):
@@ -126,6 +126,7 @@ class LearnPage(Page):
                 self.models.setItem(index, column, cell)
         self.chart.setVisible(any(model.score is not None for model in self._models))
         self.chart.show_models(self._models)
+        self.models.clearSelection()
         self._select(chosen)
         self._selected()
 

@@ -189,12 +189,17 @@ class HistoBridge(QWidget):
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Ask before the user closes napari while jobs run or edits are not saved."""
         closing = watched is self._main_window and event is not None and event.type() == QEvent.Type.Close
-        if closing and event.spontaneous():
+        if closing and (event.spontaneous() or self._asked_by_menu()):
             if not (self.disk_banner.may_close() and self._may_close()):
                 event.ignore()
                 return True
             self._save_first()
         return super().eventFilter(watched, event)
+
+    def _asked_by_menu(self) -> bool:
+        """Whether the user closes by napari's menu or its key; a script's `Viewer.close` puts the canvas away first."""
+        viewer = getattr(self._main_window, "_qt_viewer", None)
+        return viewer is not None and viewer.isVisible()
 
     def _save_first(self) -> None:
         """Write all labels while there still is a window to show it; afterwards nothing is left to wait for."""

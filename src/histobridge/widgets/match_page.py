@@ -85,7 +85,7 @@ class MatchPage(Page):
         busy = any(item.verb in ("train-segmenter", "match") for item in self.session.running())
         self.start_button.setEnabled(not lacking and not busy)
         self.learn_again.setEnabled(not lacking and not busy)
-        self.draw_button.setEnabled(bool(project.images("target")))
+        self.draw_button.setEnabled(any(record.pixel_size_um for record in project.images("target")))
         active = project.active("matching")
         result = read_json(active.path / "matching.json") if active else {}
         self.pictures.setVisible(bool(active))
@@ -165,7 +165,7 @@ class MatchPage(Page):
         project = self.session.project
         if project is None:
             return
-        record = project.images("target")[0]
+        record = next(record for record in project.images("target") if record.pixel_size_um)
         show_on_canvas(project, record.id, self.canvas)
         self.canvas.remove("labels")
         self.canvas.measure(self._measured, record.pixel_size_um)

@@ -94,6 +94,14 @@ def row(*widgets: QWidget, stretch: bool = True) -> QWidget:
     return holder
 
 
+def spread(*buttons: QPushButton) -> QWidget:
+    """Put buttons side by side, all of one width."""
+    holder = row(stretch=False)
+    for each in buttons:
+        holder.layout().addWidget(each, 1)
+    return holder
+
+
 def heading(text: str) -> QLabel:
     """Make a small heading within a page."""
     made = QLabel(text)
@@ -132,7 +140,7 @@ class Page(QWidget):
         self.build()
         self.body.addStretch(1)
         session.manifest_changed.connect(self._refresh_if_shown)
-        session.run_ended.connect(self._refresh_if_shown)
+        session.status_changed.connect(self._refresh_if_shown)
         session.run_changed.connect(self._follow_if_shown)
 
     def build(self) -> None:

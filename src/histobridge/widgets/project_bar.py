@@ -68,9 +68,10 @@ class ProjectBar(QWidget):
         if self._session.read_only:
             holder = project.lock.holder()
             self._gone = holder is None or holder.stale
-            if self._gone:
+            if self._gone and self._session.locked_out:
                 self.read_only.say("Read-only: it was open elsewhere when you opened it. Nobody edits it now.")
-            self.retry.setText("Take over" if self._gone else "Take over…")
+            again = "Take over" if self._session.locked_out else "Try again"
+            self.retry.setText(again if self._gone else "Take over…")
             self.retry.setVisible(holder is None or holder.stale or holder.elsewhere)
 
     def _take_over(self) -> None:
@@ -141,7 +142,7 @@ class StepBar(QWidget):
             made.clicked.connect(lambda _=False, key=step.key: go(key))
             layout.addWidget(made, index // COLUMNS, index % COLUMNS)
             self.buttons[step.key] = made
-        for signal in (session.project_changed, session.manifest_changed, session.run_ended):
+        for signal in (session.project_changed, session.manifest_changed, session.status_changed):
             signal.connect(self.refresh)
         self.refresh()
 

@@ -1,6 +1,6 @@
 """What the window remembers between two starts: recent projects, and the place in each."""
 
-import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,9 @@ class Remembered:
 
     def __init__(self, path: Path | None = None):
         self.path = path or user_config_path("histobridge") / "window.json"
-        try:
-            values = read_json(self.path)
-        except (OSError, json.JSONDecodeError):
-            values = {}
-        self._values: dict[str, Any] = values if isinstance(values, dict) else {}
+        self._values: dict[str, Any] = {}
+        self._written = True
+        self._read()
 
     @property
     def recent(self) -> list[Path]:
@@ -29,6 +27,7 @@ class Remembered:
 
     def opened(self, project: Path) -> None:
         """Put a project in front of the recent ones."""
+        self._read()
         others = [str(path) for path in self.recent if path != project]
         self._values["recent"] = [str(project), *others][:RECENT]
         self._save()
@@ -39,9 +38,9 @@ class Remembered:
 
     def stay(self, project: Path, **place: Any) -> None:
         """Remember a part of the place in a project."""
-        known = self.place(project)
-        if {**known, **place} != known:
-            self._values.setdefault("places", {})[str(project)] = {**known, **place}
+        if self.place(project) != self.place(project) | place:
+            self._read()
+            self._values.setdefault("places", {})[str(project)] = self.place(project) | place
             self._save()
 
     @property
@@ -51,9 +50,21 @@ class Remembered:
 
     def keep_keys(self, keys: dict[str, str]) -> None:
         """Remember the changed keys."""
+        self._read()
         self._values["keys"] = keys
         self._save()
 
+    def _read(self) -> None:
+        """Take what other windows have written since, unless what this one knows could not be written."""
+        if not self._written:
+            return
+        with suppress(OSError, ValueError):
+            values = read_json(self.path)
+            self._values = values if isinstance(values, dict) else {}
+
     def _save(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(self.path, self._values, durable=False)
+        self._written = False
+        with suppress(OSError):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            write_json(self.path, self._values, durable=False)
+            self._written = True

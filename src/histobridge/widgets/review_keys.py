@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from qtpy.QtCore import QEvent, QObject
+from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import (
     QAbstractButton,
@@ -133,10 +133,12 @@ class ReviewKeys(QObject):
             self._heard = new
 
     def _listens_at(self, widget: QWidget) -> bool:
-        """Whether the keys are ours there: in our docks, but in no text field and no dialog."""
+        """Whether the keys are ours there: in our docks, but in no text field, no dialog and no open list."""
         if isinstance(widget, TEXT_FIELDS) or (isinstance(widget, QComboBox) and widget.isEditable()):
             return False
         if main_window(widget) is not main_window(self._page) or isinstance(widget.window(), QDialog):
+            return False
+        if widget.window().windowType() == Qt.WindowType.Popup:
             return False
         above: QWidget | None = widget
         while above is not None and not type(above).__module__.startswith("histobridge."):

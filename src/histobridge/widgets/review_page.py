@@ -1,7 +1,7 @@
 """Page 5: look at the proposals tile by tile and correct them with napari's tools and ours."""
 
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QButtonGroup, QComboBox, QHBoxLayout, QLabel, QPushButton, QRadioButton, QWidget
+from qtpy.QtWidgets import QButtonGroup, QComboBox, QHBoxLayout, QLabel, QRadioButton
 
 from histobridge.core.config import Domain
 from histobridge.core.errors import HistoBridgeError
@@ -12,7 +12,7 @@ from histobridge.widgets.desk import Desk, Place
 from histobridge.widgets.key_table import KeyTable
 from histobridge.widgets.overlay_bar import OverlayBar
 from histobridge.widgets.overview import Overview
-from histobridge.widgets.page import ERROR_STYLE, Lines, Note, Page, button, row
+from histobridge.widgets.page import ERROR_STYLE, Lines, Note, Page, button, row, spread
 from histobridge.widgets.queue_box import QueueBox
 from histobridge.widgets.review_keys import ReviewKeys
 from histobridge.widgets.rule_watch import RuleWatch
@@ -85,9 +85,9 @@ class ReviewPage(Page):
         """All that is used on every tile lies above the fold of a small screen."""
         self.body.setSpacing(4)
         self.head.addWidget(self.keys_button)
-        decide = _spread(self.accept_button, self.skip_button)
+        decide = spread(self.accept_button, self.skip_button)
         decide.layout().setStretch(0, 3)
-        move = _spread(self.back_button, self.next_button, self.undo_button, self.redo_button)
+        move = spread(self.back_button, self.next_button, self.undo_button, self.redo_button)
         for part in (decide, move, self.overlays, self.tools, self.rules, self.queue.stop):
             self.body.addWidget(part)
 
@@ -145,6 +145,7 @@ class ReviewPage(Page):
         self.domains[domain].setChecked(True)
         self.classes.refresh(project.classes)
         self._unread = self.queue.refresh()
+        self._list_images(domain)
         if self.desk.lies_open and self.desk.place is not None and place.get("image") == self.desk.place.image:
             self.canvas.color_labels(project.classes)
             self._describe()
@@ -157,9 +158,7 @@ class ReviewPage(Page):
         if project is None:
             return
         self.session.remembered.stay(project.path, domain=domain)
-        self.images.clear()
-        for record in project.images(domain):
-            self.images.addItem(f"{record.id}  ({record.subject})", record.id)
+        self._list_images(domain)
         here = self.queue.order.start(project, domain, by_queue=self.queue.leads)
         self.missing.say("" if here else f"There are no {domain} images yet. Add some on the Images page.")
         if not here:
@@ -171,6 +170,14 @@ class ReviewPage(Page):
         named = [each for each in here if each.image == image and each.tile.id == tile]
         of_image = [each for each in here if each.image == image]
         self.open((named or of_image or here)[0])
+
+    def _list_images(self, domain: Domain) -> None:
+        """Offer the images of a domain to jump to."""
+        shown = self.images.currentData()
+        self.images.clear()
+        for record in self.session.project.images(domain):
+            self.images.addItem(f"{record.id}  ({record.subject})", record.id)
+        self.images.setCurrentIndex(self.images.findData(shown))
 
     def open(self, place: Place) -> None:
         """Put a tile on the canvas."""
@@ -290,11 +297,3 @@ class ReviewPage(Page):
         name, color = CHIPS[edit.status]
         self.chip.setText(name)
         self.chip.setStyleSheet(f"background: {color}; color: white; border-radius: 8px; padding: 3px 8px;")
-
-
-def _spread(*buttons: QPushButton) -> QWidget:
-    """Buttons side by side, all of one width."""
-    holder = row(stretch=False)
-    for each in buttons:
-        holder.layout().addWidget(each, 1)
-    return holder

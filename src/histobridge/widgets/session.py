@@ -14,6 +14,7 @@ from histobridge.core.config import Config
 from histobridge.core.errors import HistoBridgeError, LockedError, ProjectError
 from histobridge.core.project import Project
 from histobridge.core.runs import Run, RunState
+from histobridge.widgets.followed import AGAIN, stamp_of
 from histobridge.widgets.followed import NEVER as NEVER
 from histobridge.widgets.followed import Followed as Followed
 from histobridge.widgets.followed import words as words
@@ -41,6 +42,8 @@ class Session(QObject):
     """A `Followed` is new or moved on."""
     run_ended = Signal(object)
     """A `Followed` finished, failed or was stopped while we watched."""
+    status_changed = Signal(object)
+    """A `Followed` ended, was interrupted or runs again."""
     tile_opened = Signal(object)
     """A `Place` lies on the canvas now, or none."""
     compare_asked = Signal(str, str)
@@ -55,14 +58,14 @@ class Session(QObject):
         super().__init__()
         self.project: Project | None = None
         self.read_only = ""
+        self.locked_out = False
         self.unreachable = ""
         self.unsaved = UnsavedEdits()
         self.remembered = Remembered()
         self.followed: dict[str, Followed] = {}
         self.closers: list[Callable[[], object]] = []
         self.flushers: list[Callable[[], object]] = []
-        self._engine = engine
-        self._closed = False
+        self._engine, self._closed = engine, False
         self._manifest_stamp = 0
         self._numbers = itertools.count()
         self._awaited: dict[int, tuple[Project | None, Callable[[Any], object]]] = {}
@@ -91,13 +94,13 @@ class Session(QObject):
             if lock.taken_over:
                 lock.release()
             lock.acquire(take_over=take_over)
-            self.read_only = ""
+            self.read_only, self.locked_out = "", False
         except LockedError as error:
-            holder = lock.holder()
+            holder, self.locked_out = lock.holder(), True
             self.read_only = f"this project is open elsewhere, by {holder}" if holder else str(error)
         except (OSError, ProjectError) as error:
-            self.read_only = f"{self.project.path} cannot be written: {words(error)}"
-        self._manifest_stamp = self._stamp(self.project.path / "project.json")
+            self.read_only, self.locked_out = f"{self.project.path} cannot be written: {words(error)}", False
+        self._manifest_stamp = stamp_of(self.project.path / "project.json")
         self.project.refresh()
         self.followed = {}
         self.poll(first=True)
@@ -159,10 +162,10 @@ class Session(QObject):
         try:
             with self.project.editing("napari window"):
                 change(self.project)
-        except (HistoBridgeError, ValueError) as error:
+        except (HistoBridgeError, OSError, ValueError) as error:
             self.trouble.emit(words(error))
             return False
-        self._manifest_stamp = self._stamp(self.project.path / "project.json")
+        self._manifest_stamp = stamp_of(self.project.path / "project.json")
         self.trouble.emit("")
         self.manifest_changed.emit()
         return True
@@ -224,7 +227,7 @@ class Session(QObject):
     def _read_changes(self, first: bool) -> None:
         if self.project is None:
             return
-        manifest = self._stamp(self.project.path / "project.json")
+        manifest = stamp_of(self.project.path / "project.json")
         if manifest != self._manifest_stamp:
             self._manifest_stamp = manifest
             self.project.refresh()
@@ -241,22 +244,26 @@ class Session(QObject):
 
     def _look(self, item: Followed, first: bool) -> None:
         """Read the state of a run if its file changed, or if its process may have died."""
-        stamp = self._stamp(item.run.path / "state.json")
+        stamp = stamp_of(item.run.path / "state.json")
         if stamp == item.stamp and item.state.status != "running":
             return
         before, fresh = item.state, item.stamp == NEVER
         item.state, item.stamp = item.run.state(), stamp
-        if item.verb == "add" and item.state.status == "finished":
-            self._adopt(item.run)
+        if item.verb == "add" and item.state.status == "finished" and not self._adopt(item.run):
+            item.stamp = AGAIN
         if first or (item.state == before and not fresh):
             return
+        item.watched = True
         self.run_changed.emit(item)
-        if item.state.ended and before.status != item.state.status:
-            self.run_ended.emit(item)
+        if before.status != item.state.status:
+            self.status_changed.emit(item)
+            if item.state.ended:
+                self.run_ended.emit(item)
 
-    def _adopt(self, run: Run) -> None:
-        if self.editable and any((run.path / "staged").glob("*/record.json")):
-            self.edit(lambda project: project.adopt(run))
+    def _adopt(self, run: Run) -> bool:
+        """Take in what an import has staged; false if it could not be written and has to be tried again."""
+        staged = self.editable and any((run.path / "staged").glob("*/record.json"))
+        return not staged or self.edit(lambda project: project.adopt(run))
 
     # -- in the background -----------------------------------------------------------------------------------------
 
@@ -291,10 +298,3 @@ class Session(QObject):
             then(future.result())
         else:
             self.trouble.emit(words(error))
-
-    @staticmethod
-    def _stamp(path: Path) -> int:
-        try:
-            return path.stat().st_mtime_ns
-        except FileNotFoundError:
-            return 0

@@ -1,6 +1,7 @@
 """The order in which tiles are reviewed: by the queue, or image by image; and why each tile is shown."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from histobridge.core.config import Domain
 from histobridge.core.errors import ProjectError
@@ -30,13 +31,23 @@ class TileOrder:
         self._reasons: dict[Key, str] = {}
         self._ranks: dict[Key, int] = {}
         self._fresh = False
+        self._last: Place | None = None
+        self._lines: dict[str, _Line] = {}
+        self._lined_up: tuple[object, object] = (None, None)
         self._way: list[Place] = []
         self.due: Callable[[Project], Place | None] = lambda _: None
         self._onward: Place | None = None
+        session.tile_opened.connect(self._opened)
+
+    def _opened(self, place: Place | None) -> None:
+        """Keep the last tile of the queue, to go on from there after a way round."""
+        if place is not None and not place.check and _key(place) in self._ranks:
+            self._last = place
 
     def refresh(self) -> str:
         """Take the newest queue; returns why it cannot be read, or nothing."""
-        if self._session.project is not self._project:
+        known = self._session.project is self._project
+        if not known:
             self._project, self._run, self._way = self._session.project, "", []
             self._take(None)
         item = self._session.newest("rank", status="finished")
@@ -48,6 +59,7 @@ class TileOrder:
         except ProjectError as error:
             self._take(None)
             return str(error)
+        self._fresh = self._fresh and known  # One that was made before is gone on with where she was.
         return ""
 
     def _take(self, queue: Queue | None) -> None:
@@ -55,7 +67,7 @@ class TileOrder:
         tiles = queue.tiles if queue else ()
         self._reasons = {(tile.image, tile.tile): tile.reason for tile in tiles}
         self._ranks = {(tile.image, tile.tile): rank for rank, tile in enumerate(tiles)}
-        self._fresh = bool(tiles)
+        self._fresh, self._last = bool(tiles), None
 
     def reason(self, place: Place) -> str:
         """Why a tile is shown; empty if it is not in the queue. A blind check does not show."""
@@ -63,22 +75,34 @@ class TileOrder:
 
     def queued(self, project: Project) -> list[Place]:
         """Tiles that wait, the next one first."""
-        known = [place for place in places(project, "target") if _key(place) in self._ranks]
-        return sorted(known, key=lambda place: self._ranks[_key(place)])
+        return self._line(project, "queue").places
+
+    def _line(self, project: Project, name: str) -> "_Line":
+        """Tiles of a domain, or of the `queue`, in order; lined up anew where images or the queue have changed."""
+        if self._lined_up[0] is not project.manifest or self._lined_up[1] is not self._ranks:
+            self._lined_up, self._lines = (project.manifest, self._ranks), {}
+        if name not in self._lines:
+            if name == "queue":
+                known = [place for place in self._line(project, "target").places if _key(place) in self._ranks]
+                here = sorted(known, key=lambda place: self._ranks[_key(place)])
+            else:
+                here = places(project, "source" if name == "source" else "target")
+            self._lines[name] = _Line(here, {_key(place): index for index, place in enumerate(here)})
+        return self._lines[name]
 
     def position(self, project: Project, place: Place, *, by_queue: bool) -> str:
         """Say where a tile lies: in the queue, or among all tiles. A blind check stands where one will go on."""
         place = self._onward if place.check and self._onward is not None else place
         domain, place = project.image(place.image).domain, on_grid(project, place)
         if by_queue and domain == "target" and _key(place) in self._ranks:
-            queued = self.queued(project)
-            return f"Tile {queued.index(place) + 1} of {len(queued)} in the queue."
-        here = places(project, domain)
-        return f"Tile {here.index(place) + 1} of {len(here)}."
+            line = self._line(project, "queue")
+            return f"Tile {line.index[_key(place)] + 1} of {len(line.places)} in the queue."
+        line = self._line(project, domain)
+        return f"Tile {line.index[_key(place)] + 1} of {len(line.places)}."
 
     def start(self, project: Project, domain: Domain, *, by_queue: bool) -> list[Place]:
         """Tiles in the order to choose the first one from."""
-        everywhere = places(project, domain)
+        everywhere = self._line(project, domain).places
         if not by_queue or domain != "target":
             return everywhere
         return self.queued(project) + [place for place in everywhere if _key(place) not in self._ranks]
@@ -100,15 +124,18 @@ class TileOrder:
         """Return the next or the previous tile without regard to blind checks."""
         domain, place = project.image(place.image).domain, on_grid(project, place)
         if not by_queue or domain != "target" or self.queue is None:
-            return _neighbour(places(project, domain), place, by)
+            return _neighbour(self._line(project, domain), place, by)
+        queued = self._line(project, "queue")
         if by < 0:
             while self._way and (self._way[-1] == place or not _exists(project, self._way[-1])):
                 self._way.pop()
-            return self._way.pop() if self._way else None
-        queued = self.queued(project)
+            return self._way.pop() if self._way else _neighbour(queued, place, -1)
         fresh, self._fresh = self._fresh, False
-        there = next((each for each in queued if each != place), None) if fresh or place not in queued else None
-        found = there or _neighbour(queued, place, 1)
+        aside = _key(place) not in queued.index
+        if fresh or (aside and self._last is None):
+            found = next((each for each in queued.places if each != place), None)
+        else:
+            found = _neighbour(queued, self._last if aside and self._last else place, 1)
         if found is not None:
             self._way.append(place)
         return found
@@ -118,9 +145,17 @@ def _key(place: Place) -> Key:
     return place.image, place.tile.id
 
 
-def _neighbour(here: list[Place], place: Place, by: int) -> Place | None:
-    index = here.index(place) + by if place in here else -1
-    return here[index] if 0 <= index < len(here) else None
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """Tiles in a row, and where each stands in it."""
+
+    places: list[Place]
+    index: dict[Key, int]
+
+
+def _neighbour(line: _Line, place: Place, by: int) -> Place | None:
+    index = line.index.get(_key(place), -2) + by
+    return line.places[index] if 0 <= index < len(line.places) else None
 
 
 def _exists(project: Project, place: Place) -> bool:

@@ -189,7 +189,7 @@ def test_a_file_of_greys_is_no_binary_mask(png):
         read(MaskFiles(per_class=(("axon", png("a.png", ramp)),)))
 
 
-@pytest.mark.parametrize("numbers, kind", [(8, np.uint8), (200, np.uint8), (300, np.uint16)])
+@pytest.mark.parametrize(("numbers", "kind"), [(8, np.uint8), (200, np.uint8), (300, np.uint16)])
 def test_numbered_objects_are_no_binary_mask(tmp_path, numbers, kind):
     tifffile.imwrite(tmp_path / "a.tif", (np.arange(600).reshape(20, 30) % (numbers + 1)).astype(kind))
     with pytest.raises(FileError, match=r"one class as 0 and 255.*numbered objects"):

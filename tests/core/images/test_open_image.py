@@ -162,7 +162,7 @@ def test_a_server_that_refuses_is_a_problem_of_that_address(code):
         def do_GET(self):
             self.send_error(code)
 
-        do_HEAD = do_GET
+        do_HEAD = do_GET  # noqa: N815
 
         def log_message(self, *_):
             pass

@@ -95,9 +95,7 @@ def find_images(config: AddImagesConfig, classes: Sequence[ClassSpec]) -> Found:
     return found
 
 
-def _images_of(
-    given: Path, datasets: dict[Path, list[bids.BidsImage]]
-) -> Iterator[tuple[Path, bids.BidsImage | None]]:
+def _images_of(given: Path, datasets: dict[Path, list[bids.BidsImage]]) -> Iterator[tuple[Path, bids.BidsImage | None]]:
     """Yield the images a path leads to; what was found in `datasets` is kept there."""
     root = None if is_url(given) else bids.root_of(given)
     if not is_url(given) and not given.exists():

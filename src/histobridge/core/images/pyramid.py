@@ -187,10 +187,8 @@ class Pyramid:
         side = BLOCK // step * step
         rows = []
         for top in range(0, height, side):
-            parts = [
-                np.asarray(array[top : top + side, left : left + side])[::step, ::step] for left in range(0, width, side)
-            ]
-            rows.append(np.hstack(parts))
+            blocks_of_row = (array[top : top + side, left : left + side] for left in range(0, width, side))
+            rows.append(np.hstack([np.asarray(block)[::step, ::step] for block in blocks_of_row]))
         return np.vstack(rows)
 
     def thumbnail(self, max_px: int) -> NDArray[np.uint8]:
