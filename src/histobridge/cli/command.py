@@ -109,9 +109,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except HistoBridgeError as error:
         outcome = _failure(words, error, FAILED)
     except OSError as error:
-        if error.filename is None:
-            raise
-        outcome = _failure(words, ProjectError(f"{error.filename}: {why(error)}"), BAD_INPUT)
+        place = f"{error.filename}: " if error.filename else ""
+        outcome = _failure(words, ProjectError(place + why(error)), BAD_INPUT)
     except KeyboardInterrupt:
         outcome = _failure(words, HistoBridgeError("stopped"), STOPPED)
     show(outcome, as_json="--json" in words)

@@ -116,8 +116,11 @@ def _window() -> Finding:
         remedy = "for the window: pip install 'napari-histobridge[app]'"
         return Finding("window", False, f"not installed: {', '.join(missing)}", remedy, needed=False)
     # Importing the binding shows whether the system has the libraries that Qt is linked against.
-    from qtpy import API_NAME, QT_VERSION, QtWidgets
-
+    try:
+        from qtpy import API_NAME, QT_VERSION, QtWidgets
+    except (ImportError, RuntimeError) as error:
+        remedy = "install what the README says that a bare Debian or Ubuntu lacks, or the Qt binding again"
+        return Finding("window", False, f"Qt cannot be loaded: {error}", remedy, needed=False)
     return Finding("window", bool(QtWidgets), f"{', '.join(found)}, {API_NAME} with Qt {QT_VERSION}")
 
 

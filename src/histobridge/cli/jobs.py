@@ -83,7 +83,10 @@ def cancel_options(parser: argparse.ArgumentParser, _verb: str) -> None:
 def start(namespace: argparse.Namespace) -> Outcome:
     """Make a run of the verb and carry it out."""
     verb: str = namespace.verb
-    config = parse_config(verb, given(namespace, JOBS[verb].config, namespace.config))
+    values = given(namespace, JOBS[verb].config, namespace.config)
+    if JOBS[verb].config is TrainTranslatorConfig and not namespace.config:
+        values.setdefault("preset", "cpu")  # as the window does: without, a method has the settings of another
+    config = parse_config(verb, values)
     project = Project.open(Path(namespace.project))
     if isinstance(config, TrainTranslatorConfig):
         sys.stderr.write(f"{JOBS[verb].title}: {cost_in_words(config)}\n")
@@ -137,6 +140,10 @@ def _carry_out(project: Project, run: Run, namespace: argparse.Namespace) -> Out
     if run.verb == "finetune" and not namespace.no_promote:
         values["promoted"], said = promote_by_verdict(project, run)
         lines.append(said)
+    if run.verb in ("train-translator", "import-translator"):
+        lines.append(
+            "use it with: " + shlex.join(["histobridge", "propose", str(project.path), "--translator", run.id])
+        )
     lines += [f"refused {p['file']}: {p['problem']}; {p['remedy']}" for p in result.get("problems", ())]
     return Outcome(values, [*lines, f"run {run.id}"], code)
 

@@ -5,7 +5,8 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
@@ -47,13 +48,34 @@ def _keywords(field: FieldInfo) -> dict[str, Any]:
     if field.annotation is bool:
         return {"action": argparse.BooleanOptionalAction}
     if origin is Literal:
-        return {"choices": kinds}
+        return {"choices": [kind for kind in kinds if kind != ""]}
+    if origin is tuple and not _is_plain(kinds[0]):
+        return {"nargs": "*", "type": _settings, "metavar": "KIND|JSON"}
     if origin is tuple:
         choices = get_args(kinds[0]) if get_origin(kinds[0]) is Literal else None
         return {"nargs": "*", "choices": choices, "metavar": None if choices else _metavar(kinds[0])}
     if origin is dict:
         return {"nargs": "*", "type": _pair, "metavar": "KEY=VALUE"}
     return {"metavar": _metavar(kinds[0])}
+
+
+def _is_plain(kind: Any) -> bool:
+    """Whether a value is one word on the command line, and no config with fields of its own."""
+    parts = get_args(kind) if get_origin(kind) in (Annotated, Union, UnionType) else (kind,)
+    return not any(
+        isinstance(part, type) and issubclass(part, Config) for one in parts for part in (one, *get_args(one))
+    )
+
+
+def _settings(text: str) -> dict[str, Any]:
+    """Read a config among several kinds: its kind alone, or JSON with its fields."""
+    if not text.lstrip().startswith("{"):
+        return {"kind": text}
+    try:
+        values: dict[str, Any] = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f'{text!r} is not JSON ({error}); such as \'{{"kind": "entropy"}}\'') from None
+    return values
 
 
 def _metavar(kind: Any) -> str:
@@ -91,6 +113,8 @@ def given(namespace: argparse.Namespace, config: type[Config], file: str = "") -
         inner = values
         for name in place[:-1]:
             inner = inner.setdefault(name, {})
+            if not isinstance(inner, dict):
+                raise InputError(f"--config {file}: {name} holds {inner!r}, expected an object of field names")
         inner[place[-1]] = dict(options[key]) if get_origin(field.annotation) is dict else options[key]
     return values
 

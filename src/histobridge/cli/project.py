@@ -17,6 +17,15 @@ from histobridge.core.manifest import MYELINATED_FIBRE, ClassSpec, ImageRecord, 
 from histobridge.core.project import Project
 from histobridge.core.runs import Run
 
+SHOWN_IDS = 40
+WORDS: dict[RunKind, str] = {
+    "segmenter": "segmenter in use",
+    "matching": "matching in use",
+    "translator": "latest translator (used where `propose --translator` names it)",
+    "proposals": "proposals in use",
+    "target_segmenter": "target segmenter in use",
+}
+
 
 def new_options(parser: argparse.ArgumentParser, _verb: str) -> None:
     """Options of `new`."""
@@ -102,11 +111,14 @@ def status(namespace: argparse.Namespace) -> Outcome:
     if sizeless := [row["id"] for row in images if row["pixel_size_um"] is None]:
         lines += ["", f"no pixel size: {', '.join(sizeless)}"]
         lines += [f"  -> histobridge set {project.path} IMAGE… --pixel-size-um X"]
+    if images:
+        more = f" and {len(images) - SHOWN_IDS} more (all with --json)" if len(images) > SHOWN_IDS else ""
+        lines += ["", f"images: {', '.join(row['id'] for row in images[:SHOWN_IDS])}{more}"]
     shown = ("run", "status", "done", "started", "message")
     lines += ["", *table({name: row[name] for name in shown} for row in runs)] if runs else ["", "no runs yet"]
     scores = [{name: value for name, value in row.items() if name != "reason"} for row in models]
     lines += ["", *table(scores)] if models else []
-    lines += ["", *(f"{kind.replace('_', ' ')} in use: {run}" for kind, run in active.items())] if active else []
+    lines += ["", *(f"{WORDS[kind]}: {run}" for kind, run in active.items())] if active else []
     return Outcome(values, lines)
 
 

@@ -99,7 +99,7 @@ class MatchConfig(Config):
     """Bring both domains to one scale, one polarity and one distribution of grey values."""
 
     segmenter: str = ""
-    """Run that learned the source; empty: the latest."""
+    """Run that learned the source; empty: the one in use."""
 
     polarity: Literal["auto", "keep", "invert"] = "auto"
     """Invert the grey values of the target on the way to the source? `auto` asks the source segmenter."""
@@ -132,10 +132,10 @@ class ProposeConfig(Config):
     """Use a translator even if it failed the checks that were made after its training."""
 
     segmenter: str = ""
-    """Segmenter for adaptation (empty: the latest of the source) or for the route `model` (empty: the promoted one)."""
+    """Segmenter for adaptation (empty: the one in use) or for the route `model` (empty: the promoted one)."""
 
     matching: str = ""
-    """Run that matched the domains; empty: the latest."""
+    """Run that matched the domains; empty: the one in use."""
 
     training: SegmenterTraining = SegmenterTraining()
     """How the proxy segmenter of tutorship is trained."""
@@ -254,7 +254,7 @@ class TranslateImageConfig(Config):
     """Run that trained or imported the translator; empty: the one in use."""
 
     matching: str = ""
-    """Run that matched the domains; empty: the latest."""
+    """Run that matched the domains; empty: the one in use."""
 
     window: tuple[NonNegativeInt, ...] = ()
     """What comes first: top, left, bottom and right in native pixels; empty: the middle."""

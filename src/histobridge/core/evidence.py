@@ -177,7 +177,7 @@ def _looks(project: Project, predicted: Sequence[Classes], expected: Findings) -
 def _consistency(model: TargetModel, source: Sequence[_Crop]) -> float:
     """Mean Dice on source crops that are given the look of the target and then treated like target images."""
     name = model.view.translator or model.view.tutor or "instant"
-    there = load_translator(model.project, name, model.matching)
+    there = load_translator(model.project, name, model.matching, model.segmenter.device)
     scores = []
     for crop in source:
         seen = _in_target_look(there, crop)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from histobridge.core.config import ExportConfig
-from histobridge.core.disk import pyramid_bytes, room_for
+from histobridge.core.disk import pyramid_bytes, room_for, why
 from histobridge.core.errors import InputError, ProjectError
 from histobridge.core.export_maps import png_names, tiff_names, write_png_maps, write_tiff_maps
 from histobridge.core.export_publish import recover, remove, taken
@@ -20,7 +20,7 @@ from histobridge.core.provenance import provenance
 from histobridge.core.runs import Run
 
 CLASS_TABLE = "classes.json"
-WRITTEN = "written.json"
+WRITTEN, BEGUN = "written.json", "begun.json"
 """In the run's folder: what it has published."""
 
 
@@ -69,18 +69,18 @@ def export_labels(project: Project, run: Run, config: ExportConfig) -> Job[dict[
     records = _wanted(project, config)
     out = project.path / config.out
     written = _written_before(run)
-    there = {(entry["image"], entry["format"]) for entry in written}
-    _prepare(
-        out,
-        project,
-        config,
-        [(record, form) for record in records for form in config.formats if (record.id, form) not in there],
-    )
+    begun = _begun_before(run)
+    done = {(entry["image"], entry["format"]) for entry in written}
+    there = {*done, *begun}
+    parts: list[tuple[ImageRecord, str]] = [
+        (record, form) for record in records for form in config.formats if (record.id, form) not in there
+    ]
+    _prepare(out, project, config, parts)
     scratch = run.path / "scratch"
     notes: list[str] = []
     try:
         for index, record in enumerate(records):
-            if all((record.id, form) in there for form in config.formats):
+            if all((record.id, form) in done for form in config.formats):
                 continue
             labels = yield from _staged(project, record, scratch, (index, len(records)))
             notes += [*project.labels(record.id).problems(), *_notes(record, labels)]
@@ -89,11 +89,12 @@ def export_labels(project: Project, run: Run, config: ExportConfig) -> Job[dict[
                 room_for(out, pyramid_bytes(record.shape, record.dtype))
             item = ExportItem(record, image, project.classes, labels, provenance(project, run, record, labels))
             for position, name in enumerate(config.formats):
-                if (record.id, name) in there:
+                if (record.id, name) in done:
                     continue
                 share = 0.2 + 0.8 * position / len(config.formats)
                 yield Progress(round(1000 * (index + share)), 1000 * len(records), f"writing {record.id} as {name}")
-                files = WRITERS[name](item, out, replace=config.replace)
+                write_json(run.path / BEGUN, [record.id, name])  # Of this part some files may be there after a kill.
+                files = WRITERS[name](item, out, replace=config.replace or (record.id, name) in begun)
                 for stale in {out / file for file in NAMES[name](record.id)} - set(files):
                     remove(stale)
                 written.append(_entry(record, name, files, labels))
@@ -134,12 +135,21 @@ def _written_before(run: Run) -> list[dict[str, Any]]:
     return [entry for entry in entries if all(Path(file).exists() for file in entry["files"])]
 
 
+def _begun_before(run: Run) -> set[tuple[str, str]]:
+    """Return the part that this run was writing when it was stopped: what there is of it is its own."""
+    path = run.path / BEGUN
+    return {tuple(read_json(path))} if path.exists() else set()
+
+
 def _prepare(out: Path, project: Project, config: ExportConfig, parts: list[tuple[ImageRecord, str]]) -> None:
     """Make the folder, clear up after dead exports, refuse names in use, write the class table."""
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; give a folder to export to")
-    out.mkdir(parents=True, exist_ok=True)
-    recover(out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        recover(out)
+    except OSError as error:
+        raise InputError(f"out: {out} cannot be written ({why(error)}); give another folder") from error
     finals = [out / name for record, form in parts for name in NAMES[form](record.id)]
     used = [final for final in finals if final.exists()]
     if used and not config.replace:

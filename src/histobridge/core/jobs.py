@@ -1,8 +1,9 @@
 """Which jobs there are: verb, config, function, and the worker that runs them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
@@ -64,11 +65,26 @@ JOBS: dict[str, JobKind] = {
 def parse_config(verb: str, values: dict[str, Any]) -> config.Config:
     """Validate the config of a job; raise `InputError` naming the field."""
     try:
-        return JOBS[verb].config.model_validate(values)
+        made = JOBS[verb].config.model_validate(values)
     except KeyError:
         raise InputError(f"unknown job {verb!r}; expected one of {', '.join(JOBS)}") from None
     except ValidationError as error:
         raise InputError(f"{verb}: {wrong_fields(error)}") from error
+    if endless := next(_endless(made.model_dump()), ""):
+        raise InputError(f"{verb}: {endless} is not a finite number; give one")
+    return made
+
+
+def _endless(value: Any, place: str = "") -> Iterator[str]:
+    """Yield where numbers are infinite or none: bounds let the first pass."""
+    if isinstance(value, float) and not isfinite(value):
+        yield place
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            yield from _endless(each, f"{place}.{name}".lstrip("."))
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _endless(each, place)
 
 
 def start(project: "Project", run: "Run") -> Job[dict[str, Any]]:

@@ -28,6 +28,8 @@ CROP_PX = 384
 EMPTY = 0.25
 """Deviation of the grey values, as a share of the liveliest part of the image, below which a part is empty."""
 SMALLEST_PX = 48
+MOST_ENLARGED = 32.0
+"""Working pixels per native pixel beyond which a scale is a slip of units."""
 OBJECTS_ACROSS = 4
 """Objects that must have room along the shorter side of an image for a scale to be tried on it."""
 CLEAR_DIFFERENCE = 0.05
@@ -125,6 +127,20 @@ class Judge:
             if np.median([min(record.shape) * zoom_of(record, candidate) for record in records]) >= needed
         ]
         return fits or [common]
+
+    def possible(self, working_um: float, asked: str) -> float:
+        """Return a scale that the user gave; raise `InputError` if images would be smaller than an object, or huge."""
+        needed = self._segmenter.card.object_diameter_px
+        for record in self._records:
+            zoom = zoom_of(record, working_um)
+            if record.zoom_override is None and (zoom > MOST_ENLARGED or min(record.shape) * zoom < needed):
+                high, wide = (max(1, round(side * zoom)) for side in record.shape)
+                raise InputError(
+                    f"{asked} found, which makes {record.id} {wide} x {high} pixels at the working scale, where "
+                    f"objects have {needed:.0f}; give it in µm, and check the pixel size of the image, "
+                    f"{record.pixel_size_um or 0:g} µm"
+                )
+        return working_um
 
     def set_scale(self) -> float | None:
         """µm per working pixel behind the zooms the user has set, median over the images; none if unknown."""

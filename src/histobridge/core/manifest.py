@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from histobridge.core.config import Config, Domain
 
@@ -43,6 +43,8 @@ MYELINATED_FIBRE = (
 
 class ImageRecord(Config):
     """One 2-D image of the project."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     """Unique in the project; names the folders of the image and its labels."""

@@ -160,9 +160,11 @@ class _Scale:
 def _estimate_scale(judge: Judge, config: MatchConfig, card: "ModelCard") -> Job[_Scale]:
     """Take the scale from the user, or sweep it coarsely and let object size settle it."""
     if config.scale_factor is not None:
-        return _Scale(card.working_um * config.scale_factor, "number")
+        asked = f"scale_factor: {config.scale_factor:g}"
+        return _Scale(judge.possible(card.working_um * config.scale_factor, asked), "number")
     if config.target_diameter_um is not None:
-        return _Scale(config.target_diameter_um / card.object_diameter_px, "line")
+        asked = f"target_diameter_um: {config.target_diameter_um:g}"
+        return _Scale(judge.possible(config.target_diameter_um / card.object_diameter_px, asked), "line")
     steps = []
     sweep = judge.sweep()
     if not sweep:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -67,15 +67,27 @@ class Project:
         Raises
         ------
         InputError
-            If the folder has something in it.
+            If the folder has something in it, or the classes do not go together.
         """
         path = Path(path).absolute()
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise InputError(f"{path} is not an empty folder; choose a new name, or open it if it is a project")
-        manifest = Manifest(name=name or path.name, classes=tuple(classes))
-        for folder in ("images", "labels", "runs"):
-            (path / folder).mkdir(parents=True, exist_ok=True)
-        write_json(path / "project.json", manifest.model_dump(mode="json"))
+        try:
+            manifest = Manifest(name=name or path.name, classes=tuple(classes))
+        except ValidationError as error:
+            raise InputError(f"no project was made: {wrong_fields(error)}") from error
+        if not manifest.classes:
+            raise InputError("no project was made: classes holds none, at least one expected; name what is labelled")
+        made = [path / folder for folder in ("images", "labels", "runs")]
+        try:
+            for folder in made:
+                folder.mkdir(parents=True, exist_ok=True)
+            write_json(path / "project.json", manifest.model_dump(mode="json"))
+        except OSError:
+            for folder in made:  # else the next try would find a folder that is not empty
+                with suppress(OSError):
+                    folder.rmdir()
+            raise
         return cls(path, manifest)
 
     @classmethod
@@ -242,6 +254,12 @@ class Project:
     def need(self, kind: RunKind, run_id: str, remedy: str) -> Run:
         """Return the run named, or the active one; raise `ProjectError` with the remedy if there is none."""
         run = self.run(run_id) if run_id else self.active(kind)
+        makers = [verb for verb, makes in KIND_OF_VERB.items() if makes == kind]
+        if run_id and run is not None and makers and run.verb not in makers:
+            raise InputError(
+                f"run {run_id} is one of `{run.verb}`, expected one of `{'` or `'.join(makers)}`; "
+                "`histobridge status` lists them"
+            )
         if run is None:
             raise ProjectError(f"{self.name} has no {kind.replace('_', ' ')} yet; {remedy}")
         return run

@@ -103,7 +103,10 @@ def _settled(project: Project, run: Run, config: ProposeConfig) -> dict[str, str
     if config.route == "model":
         promoted = project.need("target_segmenter", config.segmenter, "promote a fine-tuned model on the Learn page")
         return run.settle(segmenter=promoted.id)
-    check_translator(project, config.translator, insist=config.insist)
+    terms = (*config.training.pretrain_terms, *config.training.terms)
+    looks = [term.translator for term in terms if term.kind == "semantic-consistency" and term.translator != "strong"]
+    for name in (config.translator, *looks):
+        check_translator(project, name, insist=config.insist)
     matching = load_matching(project, config.matching)
     segmenter = "" if config.route == "tutorship" else config.segmenter or matching.segmenter
     return run.settle(matching=matching.run, segmenter=segmenter)

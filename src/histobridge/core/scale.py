@@ -138,8 +138,8 @@ def pixel_sizes(records: list[ImageRecord]) -> dict[str, float]:
     missing = [record.id for record in records if record.pixel_size_um is None and record.zoom_override is None]
     if missing:
         raise ProjectError(
-            f"no pixel size for {', '.join(missing)}; enter it in µm on the Images page, or add the images again with "
-            "`histobridge add ... --pixel-size-um`"
+            f"no pixel size for {', '.join(missing)}; enter it in µm on the Images page, or with "
+            "`histobridge set PROJECT IMAGE... --pixel-size-um X`"
         )
     return {record.id: record.pixel_size_um for record in records if record.pixel_size_um is not None}
 

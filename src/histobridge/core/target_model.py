@@ -50,7 +50,7 @@ class TargetModel:
         self.view = view
         self.matching: Matching = load_matching(project, view.matching)
         self.translator: Translator | None = (
-            load_translator(project, view.translator, self.matching) if view.translator else None
+            load_translator(project, view.translator, self.matching, segmenter.device) if view.translator else None
         )
 
     @classmethod

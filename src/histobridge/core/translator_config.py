@@ -20,14 +20,16 @@ class TrainTranslatorConfig(Config):
     """Learn to give images of one domain the look of the other."""
 
     method: Method = "bridgecut"
-    """The translation method. The default is the one whose labels were best where all were measured, on nerve."""
+    """The translation method. The default gave the best labels of nerve and the worst of mitochondria: take another
+    there, and where its verdict is not good."""
 
     preset: Literal["", "faithful", "faithful-256", "fast", "cpu"] = ""
-    """Where all comes from that you do not set: `faithful` as published, `fast` for a GPU, `cpu` for two cores. For
+    """Where all comes from that you do not set: `faithful` as published, `fast` for a GPU, `cpu` for two cores, which
+    the command line takes if you name none. For
     SynDiff `faithful` is that of the histology paper, 512 px, `faithful-256` that of its original authors."""
 
     matching: str = ""
-    """Run that matched the domains; empty: the latest."""
+    """Run that matched the domains; empty: the one in use."""
 
     steps: PositiveInt = 600
     """Optimizer steps, `batch_size` crops of each domain a step."""
@@ -52,10 +54,10 @@ class TrainTranslatorConfig(Config):
     quarters too."""
 
     learning_rate: PositiveFloat = 5e-4
-    """Adam learning rate; decays linearly to zero at the end."""
+    """Adam learning rate; decays linearly to zero at the end. SynDiff has its own two."""
 
     decay: float = Field(0.5, gt=0, le=1)
-    """Share of the steps, the last ones, over which the learning rate decays."""
+    """Share of the steps, the last ones, over which the learning rate decays; not of SynDiff."""
 
     cycle_weight: NonNegativeFloat = 10.0
     """Weight of the cycle loss."""

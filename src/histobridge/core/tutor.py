@@ -43,7 +43,7 @@ def train_proxy(project: Project, run: Run, config: ProposeConfig, matching: Mat
     classes = project.classes
     values = tuple(spec.value for spec in classes)
     begun = 0.0 if config.translator in UNTRAINED else TRANSLATING
-    fields = yield from scaled(tutor_fields(project, matching, config.translator, values), 0, begun)
+    fields = yield from scaled(tutor_fields(project, matching, config.translator, values, training.device), 0, begun)
     fields = vary_sheaths(fields, nested_channels(project, values), training.sheath_variation)
     net = build_network(training.preset, 1 + len(classes), training.seed).to(choose_device(training.device))
     looks, shift = TargetLooks(project, matching), training.background_shift
@@ -83,7 +83,7 @@ def target_card(
 
 
 def tutor_fields(
-    project: Project, matching: Matching, translator_name: str, values: tuple[int, ...]
+    project: Project, matching: Matching, translator_name: str, values: tuple[int, ...], device: str = "auto"
 ) -> Job[list[Field]]:
     """Give labelled source images, at the working scale, the look of the target.
 
@@ -98,6 +98,8 @@ def tutor_fields(
         `identity`, `instant` or a run.
     values : tuple of int
         Label values of the segmenter's channels after the background.
+    device : {"auto", "cpu", "cuda"}
+        Where the translator works.
 
     Yields
     ------
@@ -108,7 +110,7 @@ def tutor_fields(
     list of Field
     """
     names = [translator_name] if translator_name in UNTRAINED else ["instant", translator_name]
-    translators = [load_translator(project, name, matching) for name in names]
+    translators = [load_translator(project, name, matching, device) for name in names]
     fields: list[Field] = []
     images = labelled_images(project, "source")
     parts = len(images) * len(translators)

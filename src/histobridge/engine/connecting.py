@@ -1,5 +1,6 @@
 """Reach a scheduler: that of an address, or of this computer's engine, which is of our version then."""
 
+import re
 import time
 from typing import Any
 
@@ -16,6 +17,8 @@ from histobridge.engine.cluster import (
 
 CONNECT_SECONDS = 10
 GONE_SECONDS = 0.1
+ADDRESS = re.compile(r"([a-z]+://)?.+:\d+(/.*)?|inproc://.+")
+"""With its port: a client that is made without one does not let go for a while."""
 
 
 class NoAnswerError(EngineError):
@@ -27,6 +30,10 @@ def connect(where: str, record: EngineRecord | None) -> Any:
     from distributed import Client
     from distributed.security import Security
 
+    if not ADDRESS.fullmatch(where):
+        raise NoAnswerError(
+            f"{where!r} is no address of a dask scheduler, such as tcp://node7:8786; give host and port"
+        )
     security = None
     if record is not None:
         security = Security(

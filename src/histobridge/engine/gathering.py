@@ -50,7 +50,7 @@ def joined(run: Run, local: bool) -> Iterator[None]:
         key = f"{run.id}-{meeting.name}-{rank}"
         fire_and_forget(client.submit(join, str(run.path), meeting.name, rank, count, key=key, **place))
     try:
-        with gathered(meeting, 0, count):
+        with gathered(meeting, 0, count, run.config.get("device", "auto")):
             yield
     finally:
         meeting.unlink(missing_ok=True)
@@ -66,7 +66,7 @@ def join(run_path: str, meeting: str, rank: int, count: int) -> str:
     run = Run(Path(run_path))
     set_threads(compute_threads())
     try:
-        with gathered(run.path / meeting, rank, count):
+        with gathered(run.path / meeting, rank, count, run.config.get("device", "auto")):
             finish(jobs.start(Project.open(run.project_path), run))
     except BaseException:
         # The first process is told by the broken connection, and the run's state is its to write.

@@ -15,6 +15,8 @@ METHODS = {
     "syndiff": "SynDiff: diffusion",
 }
 OWN = {
+    "learning_rate": ("cyclegan", "cut", "fastcut", "bridgecut"),
+    "decay": ("cyclegan", "cut", "fastcut", "bridgecut"),
     "cycle_weight": ("cyclegan",),
     "identity_weight": ("cyclegan", "syndiff"),
     "contrast": ("cut", "fastcut"),

@@ -187,3 +187,11 @@ def test_zoom_follows_the_pixel_size_unless_the_user_sets_it():
 def test_an_image_without_pixel_size_is_refused_with_the_remedy():
     with pytest.raises(ProjectError, match="image a has no pixel size; enter it in µm"):
         zoom_of(record(), 0.4)
+
+
+@pytest.mark.parametrize("zoom", [0.13, 0.5, 1.0, 1.7])
+def test_labels_resampled_band_by_band_are_those_resampled_at_once(monkeypatch, zoom):
+    labels = np.random.default_rng(3).integers(0, 3, (61, 47)).astype(np.uint8)
+    whole = resample_labels(labels, zoom)
+    monkeypatch.setattr("histobridge.core.images.working.BAND_PX", 200)
+    np.testing.assert_array_equal(resample_labels(labels, zoom), whole)

@@ -59,16 +59,31 @@ def test_without_labels_there_is_no_segmenter(crops):
     assert set(losses) == ALL - OFF["segmentation"]
 
 
-@pytest.mark.parametrize("sees_fakes", [True, False])
-def test_translations_are_held_to_the_labels_by_the_mean_segmenter(crops, sees_fakes):
-    learner = BridgeLearner(config_with(segmenter_sees_fakes=sees_fakes), CPU, (0, 1, 2))
-    before = {name: learner.networks[name].state_dict() for name in ("segmenter", "source_to_target")}
-    before = {name: {key: tensor.clone() for key, tensor in values.items()} for name, values in before.items()}
-    for _ in range(2):
+def test_translations_are_held_to_the_labels_by_the_mean_segmenter(crops):
+    learner = BridgeLearner(BRIEF, CPU, (0, 1, 2))
+    for _ in range(3):
         learner.step(*crops)
-    for name, values in before.items():
-        after = learner.networks[name].state_dict()
-        assert any(not torch.equal(values[key], after[key]) for key in values), name
+    (part,) = learner.parts(dict(zip(("source", "target"), crops, strict=False)), crops[2])
+    losses, fakes = learner.make(part)
+    labels = crops[2].long()
+    mean, newest = (
+        masked_dice_ce(nets["segmenter"](fakes["target"]), labels, torch.ones(labels.shape)).item()
+        for nets in (learner.average, learner.networks)
+    )
+    assert losses["segmentation"].item() == pytest.approx(mean, rel=1e-5)
+    assert mean != pytest.approx(newest, rel=1e-4)
+    generator = list(learner.networks["source_to_target"].parameters())
+    gradients = torch.autograd.grad(losses["segmentation"], generator, allow_unused=True)
+    assert any(gradient is not None and gradient.abs().max() > 0 for gradient in gradients)
+
+
+def test_the_segmenter_learns_from_fakes_if_it_is_to_see_them(crops):
+    learned = {}
+    for sees_fakes in (False, True):
+        learner = BridgeLearner(config_with(segmenter_sees_fakes=sees_fakes), CPU, (0, 1, 2))
+        learner.step(*crops)
+        learned[sees_fakes] = torch.cat([weight.flatten() for weight in learner.networks["segmenter"].parameters()])
+    assert not torch.equal(learned[False], learned[True])
 
 
 def test_agreement_is_with_what_the_segmenter_finds_in_the_image_the_surer_the_more(crops):

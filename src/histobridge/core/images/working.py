@@ -19,6 +19,8 @@ _SAMPLE_SIDE = 256
 _SAMPLE_PIXELS = 1 << 21
 READ_PIXELS = 1 << 24
 """Native pixels read at once; an image without a pyramid has many behind few working pixels."""
+BAND_PX = 1 << 22
+"""Native pixels of labels that are resampled at once."""
 
 
 def resampling_matrix(output: slice, zoom: float, size: int) -> tuple["csr_array", slice]:
@@ -166,11 +168,16 @@ def resample_labels(labels: NDArray[np.uint8], zoom: float) -> NDArray[np.uint8]
     (Y, X) uint8
         The class that covers most of each pixel.
     """
-    shape = working_shape(labels.shape, zoom)
-    rows, columns = (
-        resampling_matrix(slice(0, size), zoom, native) for size, native in zip(shape, labels.shape, strict=True)
-    )
-    return majority(labels[rows[1], columns[1]], rows[0], columns[0])
+    height, width = working_shape(labels.shape, zoom)
+    columns, seen = resampling_matrix(slice(0, width), zoom, labels.shape[1])
+    result = np.zeros((height, width), np.uint8)
+    # Row by row, as every class takes four bytes for each native pixel meanwhile.
+    step = max(1, int(BAND_PX * zoom / labels.shape[1]))
+    for top in range(0, height, step):
+        band = slice(top, min(top + step, height))
+        rows, below = resampling_matrix(band, zoom, labels.shape[0])
+        result[band] = majority(labels[below, seen], rows, columns)
+    return result
 
 
 def majority(labels: NDArray[np.uint8], rows: "csr_array", columns: "csr_array") -> NDArray[np.uint8]:
@@ -209,6 +216,6 @@ def zoom_of(record: ImageRecord, working_um: float) -> float:
     if record.pixel_size_um is None:
         raise ProjectError(
             f"image {record.id} has no pixel size; enter it in µm on the Images page, or with "
-            "`histobridge add ... --pixel-size-um`"
+            "`histobridge set PROJECT IMAGE... --pixel-size-um X`"
         )
     return record.pixel_size_um / working_um

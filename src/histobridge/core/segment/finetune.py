@@ -90,7 +90,8 @@ def finetune(project: Project, run: Run, config: FineTuneConfig) -> Job[dict[str
 
 def _settled(project: Project, run: Run, config: FineTuneConfig) -> dict[str, str]:
     """Which models and which proposals this run builds on; the same when it is resumed."""
-    base = project.need("proposals", config.model, "propose labels on the Labels page first")
+    first = "propose labels on the Labels page first"
+    base = project.run(config.model) if config.model else project.need("proposals", "", first)
     start = base if config.model else untuned(project, base)
     proposals, in_use = project.active("proposals"), project.active("target_segmenter")
     return run.settle(model=start.id, proposals=proposals.id if proposals else "", in_use=in_use.id if in_use else "")

@@ -40,6 +40,11 @@ class Segmenter:
         self.net = net.eval()
         self.card = card
 
+    @property
+    def device(self) -> str:
+        """Where the network is, ``cpu`` or ``cuda``."""
+        return next(self.net.parameters()).device.type
+
     def save(self, folder: Path) -> None:
         """Write ``model.safetensors`` and ``model.json`` into an existing folder."""
         weights = save_tensors(copied(self.net.state_dict()))

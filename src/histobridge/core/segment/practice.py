@@ -134,7 +134,7 @@ class Practice:
             fields = [working_field(project, name, matching.source_working_um, card.values) for name in labelled]
             look = None
         else:
-            job = tutor_fields(project, matching, model.view.tutor or "instant", card.values)
+            job = tutor_fields(project, matching, model.view.tutor or "instant", card.values, model.segmenter.device)
             # The steps are what is counted: these are over before the first.
             fields = yield from scaled(job, 0, 0)
             look = TargetLooks(project, matching)

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from histobridge.core.errors import InputError
+
 MEETING = timedelta(minutes=3)
 """How long a process waits for the others to start."""
 
@@ -22,7 +24,7 @@ PATIENCE = timedelta(hours=1)
 
 
 @contextmanager
-def gathered(meeting: Path, rank: int, size: int) -> Iterator[None]:
+def gathered(meeting: Path, rank: int, size: int, device: str = "auto") -> Iterator[None]:
     """Train together with others while this is open.
 
     Parameters
@@ -33,17 +35,27 @@ def gathered(meeting: Path, rank: int, size: int) -> Iterator[None]:
         Number of this process, 0 for the one that shows progress and writes.
     size : int
         How many there are.
+    device : {"auto", "cpu", "cuda"}
+        Where they are to train; `auto` takes a GPU where there is one.
 
     Raises
     ------
+    InputError
+        If some have a GPU and others have none; they could not talk to each other.
     RuntimeError
         If they do not find each other.
     """
     store = distributed.FileStore(str(meeting), size)  # type: ignore[attr-defined]
     store.set_timeout(MEETING)
-    store.set(f"here/{rank}", "yes")
+    store.set(f"here/{rank}", "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
     store.wait([f"here/{other}" for other in range(size)])
-    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    kinds = [store.get(f"here/{other}").decode() for other in range(size)]
+    if len(set(kinds)) > 1:
+        raise InputError(
+            f"processes: {size} found, but only {kinds.count('cuda')} of them have a GPU of their own; ask for as many "
+            "as there are GPUs, or set device to cpu"
+        )
+    backend = "cpu:gloo,cuda:nccl" if kinds[rank] == "cuda" else "gloo"
     distributed.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=PATIENCE)
     try:
         yield

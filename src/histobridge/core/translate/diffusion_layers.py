@@ -52,9 +52,9 @@ def linear(size_in: int, size_out: int, scale: float = 1.0) -> nn.Linear:
 
 def _binomial(like: Tensor, gain: float) -> Tensor:
     """Kernel [1, 3, 3, 1] in both axes, (C, 1, 4, 4), summing to `gain`."""
-    line = torch.tensor([1.0, 3.0, 3.0, 1.0], device=like.device, dtype=like.dtype)
-    square = line[:, None] * line
-    return (gain * square / square.sum()).expand(like.shape[1], 1, 4, 4)
+    # Computed where it is needed: numbers from a list would be copied to a GPU, which waits for all before.
+    line = 4 - (2 * torch.arange(4, device=like.device, dtype=like.dtype) - 3).abs()
+    return (line[:, None] * line * (gain / 64)).expand(like.shape[1], 1, 4, 4)
 
 
 def halve(x: Tensor) -> Tensor:

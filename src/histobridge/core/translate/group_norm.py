@@ -13,11 +13,12 @@ class StepGroupNorm(nn.Module):
     Parameters
     ----------
     channels : int
-        A multiple of its number of groups.
+        A multiple of `groups` where that is given.
     steps : int
         T, steps of the diffusion or bridge.
     groups : int, optional
-        None: at most 32 groups of at least four channels; as many as channels: instance normalisation.
+        None: at most 32 groups of at least four channels, all of the same number; as many as channels: instance
+        normalisation.
 
     Attributes
     ----------
@@ -31,7 +32,7 @@ class StepGroupNorm(nn.Module):
     def __init__(self, channels: int, steps: int, groups: int | None = None):
         super().__init__()
         self.mode = "live"
-        self.groups = groups or min(channels // 4, 32)
+        self.groups = groups or next(n for n in range(min(max(channels // 4, 1), 32), 0, -1) if channels % n == 0)
         self.register_buffer("mean", torch.zeros(steps, self.groups))
         self.register_buffer("variance", torch.ones(steps, self.groups))
 

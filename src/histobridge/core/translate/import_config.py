@@ -41,7 +41,7 @@ class ImportTranslatorConfig(Config):
     """Safetensors file of the other generator; needed for adaptation."""
 
     matching: str = ""
-    """Run that matched the domains, for their scale; empty: the latest. Grey values are left to the generators."""
+    """Run that matched the domains, for their scale; empty: the one in use. Grey values are left to the generators."""
 
     spread: Spread = "pooled"
     """Statistics of the norms: `pooled` over the whole image, or `interpolated` between tiles where the illumination

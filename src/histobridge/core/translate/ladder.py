@@ -30,6 +30,9 @@ class Outside:
     on_change: Callable[[str], object] = lambda words: None
     """Called with a sentence when it changes how it trains, or starts over."""
 
+    on_end: Callable[[TrainTranslatorConfig], object] = lambda config: None
+    """Called with the settings that it ended with, when all steps are done."""
+
     identity_weight: float = 0.0
     """Of the identity loss that was switched off as the polarity is not certain; what it starts over with if dark and
     bright come out exchanged. 0: it was not."""

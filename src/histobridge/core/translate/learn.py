@@ -72,9 +72,11 @@ def train_translator(project: Project, run: Run, config: TrainTranslatorConfig) 
     chooser = None
     if config.keep_best and panel is not None:
         chooser = Chooser(lambda seen: measure(seen, panel).score, run.path, config.keep_checkpoints)
+    ended: list[TrainTranslatorConfig] = []
     outside = Outside(
         lambda step: run.log("checkpoint", step=step),
         lambda words: _log_once(run, "changed", words),
+        ended.append,
         asked.identity_weight if config != asked and matching.polarity_from == "estimate" else 0.0,
         sum(event["kind"] == "killed" for event in run.events()),
     )
@@ -88,7 +90,8 @@ def train_translator(project: Project, run: Run, config: TrainTranslatorConfig) 
         "steps": config.steps,
         "images": {domain: len(of_domain) for domain, of_domain in ids.items()},
     }
-    if less := changes_told(asked, translator.card.config):
+    # The card has the settings of the checkpoint that was chosen, which may be from before the last of them changed.
+    if less := changes_told(asked, ended[-1]):
         result["changed"] = less
     if panel is not None:
         yield Progress(config.steps, config.steps, "looking at what it makes")

@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from math import ceil
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -211,6 +212,7 @@ class _Training:
 
     def result(self) -> TrainedTranslator:
         """Return the best checkpoint, or the last where nobody chose."""
+        self.outside.on_end(self.config)
         best = None if self.chooser is None else self.chooser.best
         return self.finished() if best is None else best
 
@@ -272,5 +274,9 @@ class _Training:
 
 
 def _is_shown(step: int, config: TrainTranslatorConfig) -> bool:
-    """Whether the fixed tiles are looked at after a step: the first, the last, and every 50th or four hundredth."""
-    return step in (1, config.steps) or step % max(PREVIEW_EVERY, config.steps // PREVIEWS) == 0
+    """Whether the fixed tiles are looked at after a step: the first, the last, and every 50th or four hundredth.
+
+    And that at which the polarity has settled, early enough to start over.
+    """
+    settled = ceil(SETTLED_SHARE * config.steps)
+    return step in (1, settled, config.steps) or step % max(PREVIEW_EVERY, config.steps // PREVIEWS) == 0
