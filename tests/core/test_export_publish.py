@@ -5,7 +5,14 @@ import subprocess
 import sys
 import textwrap
 
+import pytest
+
+from histobridge.core import export
+from histobridge.core.config import ExportConfig
+from histobridge.core.errors import InputError
 from histobridge.core.export_publish import published, recover
+from histobridge.core.perform import perform
+from histobridge.core.sample import make_sample_project
 
 DEAD = 2**22 + 5
 """A process number that Linux never gives."""
@@ -56,3 +63,23 @@ def test_a_folder_is_replaced_whole(tmp_path):
             (beside / name).touch()
     assert [path.name for path in final.iterdir()] == ["second"]
     assert [path.name for path in tmp_path.iterdir()] == ["a.ome.zarr"]
+
+
+def test_an_export_killed_after_a_file_appeared_and_before_that_was_noted_goes_on(tmp_path, monkeypatch):
+    project = make_sample_project(tmp_path / "nerve", fields=1, size=64)
+    (record,) = project.images("source")
+    run = project.create_run("export", ExportConfig(domain="source"))
+
+    def killed(path, value, write=export.write_json):
+        if path.name == export.WRITTEN:
+            raise KeyboardInterrupt
+        write(path, value)
+
+    with monkeypatch.context() as kill:
+        kill.setattr(export, "write_json", killed)
+        with pytest.raises(KeyboardInterrupt):
+            perform(run)
+    assert (project.path / ExportConfig().out / f"{record.id}.ome.zarr").exists()
+    assert [entry["image"] for entry in perform(run)["written"]] == [record.id]
+    with pytest.raises(InputError, match="exists already"):
+        perform(project.create_run("export", ExportConfig(domain="source")))

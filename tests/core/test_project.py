@@ -3,12 +3,12 @@ import shutil
 
 import numpy as np
 import pytest
+from staged_records import import_run, record
 
 from histobridge.core.config import ProposeConfig, SelfTestConfig
 from histobridge.core.errors import InputError, LockedError, ProjectError
-from histobridge.core.files import write_json
 from histobridge.core.lock import EditLock
-from histobridge.core.manifest import SCHEMA_VERSION, ClassSpec, ImageRecord
+from histobridge.core.manifest import SCHEMA_VERSION, ClassSpec
 from histobridge.core.perform import perform
 from histobridge.core.project import Project
 from histobridge.core.runs import RunState
@@ -17,22 +17,6 @@ from histobridge.core.runs import RunState
 @pytest.fixture
 def project(tmp_path):
     return Project.create(tmp_path / "project", "cord")
-
-
-def record(name="a", **changes):
-    values = {"id": name, "domain": "source", "subject": "m1", "shape": (4, 6), "dtype": "uint8"} | changes
-    return ImageRecord.model_validate(values)
-
-
-def import_run(project, *records):
-    """A finished import with staged images."""
-    run = project.create_run("add", SelfTestConfig())
-    for image in records:
-        folder = run.path / "staged" / image.id
-        (folder / "image").mkdir(parents=True)
-        (folder / "image" / "pixels").write_bytes(b"pixels")
-        write_json(folder / "record.json", image.model_dump(mode="json"))
-    return run
 
 
 def finished(project, verb):
@@ -133,57 +117,6 @@ def test_class_may_occur_in_one_domain_only(project):
     assert project.classes_of("target") == (both, target)
 
 
-def test_staged_images_are_taken_in_once(project):
-    run = import_run(project, record("a"), record("b", domain="target"))
-    with project.editing():
-        assert [image.id for image in project.adopt(run)] == ["a", "b"]
-        assert project.adopt(run) == []
-    assert [image.id for image in Project.open(project.path).images("target")] == ["b"]
-    assert (project.path / "images" / "source" / "a" / "pixels").read_bytes() == b"pixels"
-
-
-def test_taking_in_goes_on_after_a_crash_between_move_and_manifest(project):
-    run = import_run(project, record("a"))
-    (project.path / "images" / "source").mkdir(parents=True)
-    (run.path / "staged" / "a" / "image").rename(project.path / "images" / "source" / "a")
-    with project.editing():
-        assert [image.id for image in project.adopt(run)] == ["a"]
-    assert project.image("a").shape == (4, 6)
-
-
-@pytest.mark.parametrize("change", [{}, {"domain": "target"}, {"sha256": "other"}])
-def test_image_whose_id_another_import_took_meanwhile_gets_a_new_one(project, change):
-    first, second = import_run(project, record("a")), import_run(project, record("a", **change))
-    with project.editing():
-        project.adopt(first)
-        (adopted,) = project.adopt(second)
-        assert project.adopt(second) == []
-    assert [image.id for image in Project.open(project.path).images()] == ["a", "a-2"]
-    assert (project.path / "images" / adopted.domain / "a-2" / "pixels").exists()
-
-
-def test_new_id_survives_a_crash_before_the_manifest(project, monkeypatch):
-    run = import_run(project, record("a", sha256="other"))
-    with project.editing():
-        project.adopt(import_run(project, record("a")))
-        with monkeypatch.context() as crash:
-            crash.setattr(Project, "_write", None)
-            with pytest.raises(TypeError):
-                project.adopt(run)
-        assert [image.id for image in project.adopt(run)] == ["a-2"]
-    assert (project.path / "images" / "source" / "a-2" / "pixels").exists()
-
-
-def test_taking_in_goes_on_after_a_crash_between_manifest_and_clearing_up(project):
-    run = import_run(project, record("a"))
-    with project.editing():
-        project.adopt(run)
-        project.update_image("a", pixel_size_um=0.5)
-        write_json(run.path / "staged" / "a" / "record.json", record("a").model_dump(mode="json"))
-        assert project.adopt(run) == []
-    assert [image.pixel_size_um for image in project.images()] == [0.5]
-
-
 def test_image_that_is_not_there_is_told(project):
     with pytest.raises(ProjectError, match="no image 'x'"):
         project.image("x")
@@ -281,25 +214,6 @@ def test_labels_can_be_written_only_while_editing(project):
     classes, state = project.labels("a").read((slice(0, 4), slice(0, 6)))
     assert classes.shape == state.shape == (4, 6)
     assert not np.any(classes)
-
-
-def test_a_file_that_two_imports_brought_is_taken_in_once(project):
-    first, second = (import_run(project, record("a", origin="a.tif")) for _ in range(2))
-    with project.editing():
-        project.adopt(first)
-        assert project.adopt(second) == []
-        assert [image.id for image in project.adopt(import_run(project, record("a", origin="b.tif")))] == ["a-2"]
-    assert not list(second.path.glob("staged/*"))
-
-
-def test_the_manifest_is_written_once_for_all_images_of_an_import(project, monkeypatch):
-    """It is whole each time: one by one, a thousand images froze the window for minutes."""
-    written = []
-    monkeypatch.setattr("histobridge.core.project.write_json", lambda path, _: written.append(path))
-    run = import_run(project, *(record(name) for name in "abcdef"))
-    with project.editing():
-        project.adopt(run)
-    assert written == [project.path / "project.json"]
 
 
 def test_a_chosen_run_whose_folder_was_removed_is_as_if_none_were_chosen(project):

@@ -13,6 +13,9 @@ from histobridge.core.runs import Run
 if TYPE_CHECKING:
     from histobridge.core.project import Project
 
+LABELS_ONLY = "labels-only"
+"""File in a staged folder whose image is in the project already, without labels."""
+
 Known = Mapping[str, ImageRecord]
 """Images by their id in small letters."""
 
@@ -22,10 +25,11 @@ def adopt(project: "Project", run: Run) -> list[ImageRecord]:
 
     A staged image is the folder ``<run>/staged/<id>`` with ``record.json`` and the folders ``image`` and ``labels``
     (each may be missing). It gets another id if another import has taken its own in the meantime, and is dropped if
-    another import has brought the same file.
+    another import has brought the same file. Labels for an image that is in the project already are taken if it still
+    has none.
     """
     known = {image.id.casefold(): image for image in project.images()}
-    files, adopted, parents = [], list[ImageRecord](), set[Path]()
+    files, adopted, parents, labelled = [], list[ImageRecord](), set[Path](), list[str]()
     for file in sorted((run.path / "staged").glob("*/record.json")):
         record = _staged(file, known)
         if record.id.casefold() not in known and any(_same_source(record, other) for other in known.values()):
@@ -43,14 +47,23 @@ def adopt(project: "Project", run: Run) -> list[ImageRecord]:
         if record.id.casefold() not in known:
             adopted.append(record)
             known[record.id.casefold()] = record
+        elif (file.parent / LABELS_ONLY).exists() and not (file.parent / "labels").exists():
+            labelled.append(record.id)
         files.append(file)
     for folder in parents:
         fsync(folder)
     if adopted:
         project.add_records(adopted)
+    if labelled:
+        adopted += project.update_images(labelled, has_masks=True)
     for file in files:
         file.unlink()
     return adopted
+
+
+def brings_labels(run: Run) -> bool:
+    """Whether an import run has staged labels for images that are in the project already, and may lie open."""
+    return any((run.path / "staged").glob(f"*/{LABELS_ONLY}"))
 
 
 def _staged(file: Path, known: Known) -> ImageRecord:
@@ -58,7 +71,7 @@ def _staged(file: Path, known: Known) -> ImageRecord:
     record = ImageRecord.model_validate(read_json(file))
     other = known.get(record.id.casefold())
     to_move = any((file.parent / name).exists() for name in ("image", "labels"))
-    if other is None or (not to_move and _same_image(other, record)):
+    if other is None or (not to_move and _same_image(other, record)) or (file.parent / LABELS_ONLY).exists():
         return record
     free = next(name for number in count(2) if (name := f"{record.id}-{number}").casefold() not in known)
     record = record.model_copy(update={"id": free})

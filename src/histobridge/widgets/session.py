@@ -20,6 +20,7 @@ from histobridge.widgets.followed import Followed as Followed
 from histobridge.widgets.followed import words as words
 from histobridge.widgets.kept_stores import UnsavedEdits
 from histobridge.widgets.remembered import Remembered
+from histobridge.widgets.taking_in import take_in
 
 if TYPE_CHECKING:
     from histobridge.engine.client import Engine
@@ -249,7 +250,7 @@ class Session(QObject):
             return
         before, fresh = item.state, item.stamp == NEVER
         item.state, item.stamp = item.run.state(), stamp
-        if item.verb == "add" and item.state.status == "finished" and not self._adopt(item.run):
+        if item.verb == "add" and item.state.status == "finished" and not take_in(self, item.run):
             item.stamp = AGAIN
         if first or (item.state == before and not fresh):
             return
@@ -259,11 +260,6 @@ class Session(QObject):
             self.status_changed.emit(item)
             if item.state.ended:
                 self.run_ended.emit(item)
-
-    def _adopt(self, run: Run) -> bool:
-        """Take in what an import has staged; false if it could not be written and has to be tried again."""
-        staged = self.editable and any((run.path / "staged").glob("*/record.json"))
-        return not staged or self.edit(lambda project: project.adopt(run))
 
     # -- in the background -----------------------------------------------------------------------------------------
 

@@ -5,8 +5,10 @@ import numpy as np
 from histobridge.core.config import AddImagesConfig
 from histobridge.core.images.find import find_images
 from histobridge.core.manifest import MYELINATED_FIBRE
+from histobridge.core.perform import perform
 
 ALL = (slice(None), slice(None))
+WHOLE = (slice(0, 40), slice(0, 50))
 MASK = np.zeros((40, 50), np.uint8)
 MASK[3:15, 4:18] = 2
 MASK[6:12, 8:14] = 1
@@ -82,3 +84,37 @@ def test_a_dataset_given_with_one_of_its_images_gives_it_once(png, ramp, tmp_pat
     (tmp_path / "dataset_description.json").write_text("{}")
     image = png("sub-01/micr/sub-01_sample-A_SEM.png", ramp)
     assert [candidate.path for candidate in found(tmp_path, image, image.parent).candidates] == [image]
+
+
+def test_an_image_that_came_without_masks_gets_them_later(add, project, png, ramp):
+    image = png("a.png", ramp)
+    assert add(image, domain="source")["added"] == ["a"]
+    project.refresh()
+    assert not project.image("a").has_masks
+    mask = png("given/a.png", MASK)
+    assert add(image, domain="source", masks=(mask,))["added"] == ["a"]
+    assert [record.id for record in project.images()] == ["a"]
+    assert project.image("a").has_masks
+    np.testing.assert_array_equal(project.labels("a").read(WHOLE)[0], MASK)
+    np.testing.assert_array_equal(project.pixels("a").read(ALL), ramp)
+    (problem,) = add(image, domain="source", masks=(mask,))["problems"]
+    assert "already in the project" in problem["problem"], "labels that are there stay as they are"
+
+
+def test_masks_that_come_late_never_replace_what_was_painted_meanwhile(project, png, ramp):
+    from histobridge.core.labels import LabelStore
+    from histobridge.core.manifest import label_folder
+
+    image = png("a.png", ramp)
+    runs = []
+    for masks in ((), (png("given/a.png", MASK),)):
+        runs.append(run := project.create_run("add", AddImagesConfig(paths=(image,), masks=masks, domain="source")))
+        perform(run)
+        if not masks:
+            with project.editing():
+                project.adopt(run)
+    LabelStore.create(label_folder(project.path, project.image("a")), ramp.shape, classes=MASK[::-1].copy())
+    with project.editing():
+        assert project.adopt(runs[1]) == []
+        assert project.adopt(runs[1]) == []
+    np.testing.assert_array_equal(project.labels("a").read(WHOLE)[0], MASK[::-1])

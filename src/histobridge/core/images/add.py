@@ -177,7 +177,10 @@ class _Adding:
         if not known["sha256"]:
             known = known | {"sha256": stage.sha256_of_pixels(image)}
         if twin := self._twin(known):
-            raise FileError(path, f"is already in the project as {twin.id}", KNOWN)
+            if classes is None or self.project.labels(twin.id).exists:
+                raise FileError(path, f"is already in the project as {twin.id}", KNOWN)
+            self.added.append(stage.stage_array(self.run, twin, image, classes, labels_only=True).id)
+            return
         name = stem(path) + (f"_z{index:03d}" if opened.stack else "")
         if is_zarr(path) and not opened.stack and not self.config.copy_images:
             known = known | {"reference": self._reference(path)}

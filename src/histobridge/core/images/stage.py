@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from histobridge.core.adopting import LABELS_ONLY
 from histobridge.core.config import Domain
 from histobridge.core.disk import pyramid_bytes, room_for
 from histobridge.core.files import read_json, rename_durably, write_json
@@ -21,7 +22,13 @@ from histobridge.core.runs import Run
 
 
 def stage_array(
-    run: Run, record: ImageRecord, image: ArrayLike, classes: ArrayLike | None = None, state: ArrayLike | None = None
+    run: Run,
+    record: ImageRecord,
+    image: ArrayLike,
+    classes: ArrayLike | None = None,
+    state: ArrayLike | None = None,
+    *,
+    labels_only: bool = False,
 ) -> ImageRecord:
     """Stage one image, and its labels if there are any, for `Project.adopt`.
 
@@ -38,6 +45,8 @@ def stage_array(
         (Y, X) uint8: 0 background, class values, 255 unlabelled.
     state : array-like, optional
         (Y, X) uint8, see `histobridge.core.states`; none: accepted, and ignore where unlabelled.
+    labels_only : bool
+        The image is in the project already, under this id, and gets labels.
 
     Returns
     -------
@@ -68,7 +77,9 @@ def stage_array(
     shutil.rmtree(incoming, ignore_errors=True)
     incoming.mkdir(parents=True)
     try:
-        if not record.reference:
+        if labels_only:
+            (incoming / LABELS_ONLY).touch()
+        elif not record.reference:
             room_for(incoming, pyramid_bytes(shape, image.dtype))
             write_pyramid(incoming / "image", image, record.pixel_size_um)
         if classes is not None:
