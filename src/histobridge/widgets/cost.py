@@ -45,7 +45,8 @@ def translator_estimate(session: Session, config: TrainTranslatorConfig) -> str:
             known = TrainTranslatorConfig.model_validate(item.config)
         except ValidationError:  # of another version
             continue
-        if (known.device, known.processes) == (config.device, config.processes):
+        # Of another method it says little, as methods differ by what a GPU makes of them.
+        if (known.method, known.device, known.processes) == (config.method, config.device, config.processes):
             seconds = took * seconds_of(config)[1] / seconds_of(known)[1]
             return f"≈ {in_words(seconds)}, {memory_of(config):.1f} GB of memory (estimates, from the last time)"
     return cost_in_words(config)

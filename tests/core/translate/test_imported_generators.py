@@ -10,7 +10,7 @@ from torch import nn
 
 from histobridge.core.config import TrainTranslatorConfig
 from histobridge.core.errors import InputError
-from histobridge.core.translate.base import look_of, translate_window
+from histobridge.core.translate.base import look_of, translate_blocks, translate_window
 from histobridge.core.translate.card import card_of
 from histobridge.core.translate.imported import Imported, read_generator
 from histobridge.core.translate.instant import Instant
@@ -119,6 +119,15 @@ def test_any_window_equals_the_same_part_of_the_whole(spread):
     whole = translated(translator, image)
     for window in ((slice(5, 23), slice(30, 56)), (slice(16, 32), slice(0, 16))):
         np.testing.assert_allclose(translated(translator, image, window), whole[window], atol=1e-5)
+
+
+def test_measuring_a_whole_image_tells_how_far_it_is():
+    translator, image = imported(pointwise(), "pooled", 16), drifting()
+    window = (slice(0, 8), slice(0, 8))
+    job = translate_blocks(translator, lambda part: image[part], image.shape, window, THERE, look_of(image))
+    shares = [progress.step / progress.total for progress in job]
+    assert len(shares) == 2 * 3 * 4, "two sweeps of three by four tiles"
+    assert shares == sorted(shares)
 
 
 @pytest.mark.parametrize("antialiased", [False, True])

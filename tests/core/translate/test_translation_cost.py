@@ -71,6 +71,20 @@ def test_more_processes_are_faster_on_as_many_gpus_alone_and_each_takes_less_mem
     assert "process" not in cost_in_words(one)
 
 
+def test_weights_take_memory_however_small_the_crops_are():
+    """Of SynDiff as published they and their optimizers alone take 3.1 GB."""
+    small = PRESETS["syndiff"]["faithful-256"].model_copy(update={"crop_px": 64})
+    assert 3.1 < memory_of(small) < memory_of(PRESETS["syndiff"]["faithful-256"]) / 2
+
+
+@pytest.mark.parametrize("method", ["cut", "cyclegan"])
+def test_without_the_identity_loss_it_takes_less_time(method):
+    held = PRESETS[method]["fast"]
+    contrast = held.contrast.model_copy(update={"identity": False})
+    free = held.model_copy(update={"identity_weight": 0.0, "contrast": contrast})
+    assert seconds_of(free)[0] < 0.8 * seconds_of(held)[0]
+
+
 @pytest.mark.parametrize("name", ["cpu", "fast"])
 @pytest.mark.parametrize("method", list(PRESETS))
 def test_the_work_is_about_what_is_counted_for_a_step(method, name):

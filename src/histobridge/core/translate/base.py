@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from histobridge.core.config import Direction
 from histobridge.core.errors import InputError
 from histobridge.core.images.pyramid import blocks
-from histobridge.core.job import Job, Progress, finish
+from histobridge.core.job import Job, Progress, finish, scaled
 
 Image: TypeAlias = NDArray[np.float32]
 """(Y, X) at the working scale, grey values in [-1, 1]."""
@@ -24,6 +24,9 @@ LOOK_PIXELS = 1 << 22
 BLOCK_PX = 1024
 SLOW_BLOCK_PX = 256
 """Of translators that work in tiles, which take seconds each, so that jobs can tell more often how far they are."""
+
+MEASURED = 0.5
+"""Share of a translation that measuring the whole image before it is told as."""
 
 BOTH_DIRECTIONS: frozenset[Direction] = frozenset({"source_to_target", "target_to_source"})
 
@@ -80,8 +83,8 @@ class MeasuresImages(Protocol):
 
     def of_image(
         self, read: Callable[[Window], Image], shape: tuple[int, int], direction: Direction, look: Look
-    ) -> Translator:
-        """Measure an image, once; return what translates windows of it."""
+    ) -> Job[Translator]:
+        """Measure an image, once, with progress tile by tile; return what translates windows of it."""
 
 
 @runtime_checkable
@@ -200,7 +203,8 @@ def translate_blocks(
         In [-1, 1], of the window's size.
     """
     if isinstance(translator, MeasuresImages):
-        translator = translator.of_image(read, shape, direction, look)
+        measured = yield from scaled(translator.of_image(read, shape, direction, look), 0, MEASURED)
+        return (yield from scaled(translate_blocks(measured, read, shape, window, direction, look), MEASURED, 1))
     rows, columns = window
     translated = np.empty((rows.stop - rows.start, columns.stop - columns.start), np.float32)
     side = min(SLOW_BLOCK_PX, BLOCK_PX) if isinstance(translator, WorksInTiles) else BLOCK_PX

@@ -12,8 +12,16 @@ large as CUT."""
 GIGABYTES = {"cyclegan": 4.8, "cut": 7.2, "fastcut": 4.5, "syndiff": 16.0, "bridgecut": 5.0}
 """Memory of the same, beside the least: 4.8 for CycleGAN, the others by what they keep for gradients, as counted, and
 what weights and optimizers take."""
+MILLIONS = {"cyclegan": 28.3, "cut": 29.4, "fastcut": 29.4, "syndiff": 156.1, "bridgecut": 29.9}
+"""Weights of the same, as counted."""
+BYTES_PER_WEIGHT = 20
+"""Of its value, gradient, two moments of Adam and running average, whatever the size of crops."""
+WITHOUT_IDENTITY = {"cyclegan": 0.69, "cut": 0.53}
+"""What switching the identity loss off leaves of the work, as counted."""
 SYNDIFF_WORK, SYNDIFF_MEMORY = (0.29, 0.47, 0.24), (0.51, 0.25, 0.24)
 """Shares of SynDiff's generators, of their discriminators and of its cycle, counted for `faithful-256`."""
+SYNDIFF_WEIGHTS = (0.51, 0.36, 0.13)
+"""Shares of the same of the weights, as counted."""
 SYNDIFF_LEVELS, SYNDIFF_BLOCKS = (1, 1, 2, 2, 4, 4), 2
 """Of the published generators: multiples of their width, blocks at each."""
 SHARED_FAKES = 0.72
@@ -75,7 +83,9 @@ def memory_of(config: TrainTranslatorConfig) -> float:
     """Estimate the memory that each process takes, in GB: for the images that it computes at once."""
     crops = ceil(config.batch_size / (config.processes * _parts(config))) * (config.crop_px / 256) ** 2
     kept = (RECOMPUTED_MEMORY if config.recompute else 1.0) * (HALF if config.half_precision else 1.0)
-    return LEAST_GIGABYTES + GIGABYTES[config.method] * crops * _memory(config) * kept
+    weights = MILLIONS[config.method] * BYTES_PER_WEIGHT / 1000
+    shown = (GIGABYTES[config.method] - weights) * crops * _memory(config) * kept
+    return LEAST_GIGABYTES + weights * _weights(config) + shown
 
 
 def _parts(config: TrainTranslatorConfig) -> int:
@@ -87,7 +97,8 @@ def _work(config: TrainTranslatorConfig) -> float:
     """Work of a step over that of the published networks."""
     width, depth = config.channels / 64, _depth(config)
     if config.method != "syndiff":
-        return width**2 * depth
+        identity = config.contrast.identity if config.method == "cut" else config.identity_weight
+        return width**2 * depth * (1 if identity else WITHOUT_IDENTITY.get(config.method, 1))
     settings = config.syndiff
     once = SHARED_FAKES if settings.share_fakes else 1.0
     sides = once * _levels(config, 2), (settings.judge_width / 64) ** 2, once * width**2 * depth / SYNDIFF_DEPTH
@@ -103,16 +114,28 @@ def _memory(config: TrainTranslatorConfig) -> float:
     return sum(share * side for share, side in zip(SYNDIFF_MEMORY, sides, strict=True))
 
 
+def _weights(config: TrainTranslatorConfig) -> float:
+    """Number of weights over that of the published networks."""
+    width, depth = config.channels / 64, _depth(config)
+    if config.method != "syndiff":
+        return width**2 * depth
+    sides = _levels(config, 2, 1), (config.syndiff.judge_width / 64) ** 2, width**2 * depth / SYNDIFF_DEPTH
+    return sum(share * side for share, side in zip(SYNDIFF_WEIGHTS, sides, strict=True))
+
+
 def _depth(config: TrainTranslatorConfig) -> float:
     """Depth of a generator over that of 9 blocks: half of the work lies outside of the residual blocks."""
     return (9 + config.blocks) / 18
 
 
-def _levels(config: TrainTranslatorConfig, power: int) -> float:
-    """What the levels of SynDiff's generators come to over those published, by a power of their channels."""
+def _levels(config: TrainTranslatorConfig, power: int, smaller: int = 4) -> float:
+    """What the levels of SynDiff's generators come to over those published, by a power of their channels.
+
+    Each level is so many times smaller than the one before.
+    """
 
     def total(width: int, multipliers: Sequence[int], blocks: int) -> float:
-        areas = (float(width * times) ** power / float(4**level) for level, times in enumerate(multipliers))
+        areas = (float(width * times) ** power / float(smaller**level) for level, times in enumerate(multipliers))
         return (2 * blocks + 3) * float(sum(areas))
 
     settings = config.syndiff

@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ class Imported(CycleGan):
         self.place.crop, self.place.origin = (x.shape[2], x.shape[3]), origin
         return super().apply(x, direction, origin)
 
-    def of_image(self, read: Read, shape: tuple[int, int], direction: Direction, look: Look) -> "OfImage":
+    def of_image(self, read: Read, shape: tuple[int, int], direction: Direction, look: Look) -> Job["OfImage"]:
         """Measure a whole image, unless that was done; return what translates windows of it.
 
         Parameters
@@ -73,6 +74,11 @@ class Imported(CycleGan):
         look : array, (257,) float32
             Grey quantiles of the image; images of the same shape and look are taken for the same.
 
+        Yields
+        ------
+        Progress
+            After each tile that was measured.
+
         Returns
         -------
         OfImage
@@ -80,12 +86,12 @@ class Imported(CycleGan):
         check_direction(self, direction)
         key = direction, shape, look.tobytes()
         if key not in self._known:
-            self._known[key] = self._measure(read, shape, direction, look)
+            self._known[key] = yield from self._measure(read, shape, direction, look)
             while len(self._known) > IMAGES_KEPT:
                 self._known.popitem(last=False)
         return OfImage(self, direction, Grid(shape, self.card.tile_px), self._known[key])
 
-    def _measure(self, read: Read, shape: tuple[int, int], direction: Direction, look: Look) -> Statistics:
+    def _measure(self, read: Read, shape: tuple[int, int], direction: Direction, look: Look) -> Job[Statistics]:
         """Statistics of every layer in every tile.
 
         In the first sweep layers normalise tiles by themselves; each further one settles the next layer, which is then
@@ -100,11 +106,12 @@ class Imported(CycleGan):
             settled = {name: statistics[name] for name in list(norms)[:sweep]}
             seen = OfImage(self, direction, grid, settled)
             found: dict[str, list[tuple[Tensor, Tensor, int]]] = {name: [] for name in norms}
-            for place in [(row, column) for row in range(rows) for column in range(columns)]:
+            for number, place in enumerate(product(range(rows), range(columns)), sweep * rows * columns + 1):
                 seen.tile = grid.window(*place)
                 translate_window(seen, read, shape, seen.tile, direction, look)
                 for name, norm in norms.items():
                     found[name].append(norm.measured)
+                yield Progress(number, self.card.sweeps * rows * columns, "measuring the whole image")
             statistics = {name: _table(tiles, grid) for name, tiles in found.items()}
         return statistics
 

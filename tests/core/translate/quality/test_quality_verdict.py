@@ -173,3 +173,16 @@ def test_without_labels_on_its_way_nobody_knows_what_becomes_of_structures(panel
     assert "images of the target alone, which have no labels" in quality.words()
     assert list(quality.tiling) == ["target_to_source"]
     assert set(pictures) == {"tiles"}
+
+
+class KeepsLooks(Identity):
+    """As generators from elsewhere do, it takes and gives images as they are."""
+
+    def of_image(self, read, shape, direction, look):
+        raise NotImplementedError
+
+
+def test_what_comes_back_in_its_own_look_is_compared_with_the_image(unjudged):
+    cycle = measure(KeepsLooks(), unjudged).ways["source_to_target"].cycle
+    assert cycle.ssim == pytest.approx(1)
+    assert cycle.l1 == pytest.approx(0, abs=1e-6)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from histobridge.core.base_config import Direction
 from histobridge.core.metrics import mean_dice
-from histobridge.core.translate.base import Image, Look, Translator
+from histobridge.core.translate.base import Image, Look, MeasuresImages, Translator
 from histobridge.core.translate.quality.boundary import boundary_displacement
 from histobridge.core.translate.quality.consistency import consistency
 from histobridge.core.translate.quality.cycle import cycle_score, disturbed
@@ -112,6 +112,7 @@ class _Way:
         self.look: Look = panel.instant.target_look if direction == THERE else panel.instant.source_look
         homewards = OPPOSITE[direction]
         self.returns = homewards in translator.directions
+        self.keeps_looks = self.returns and isinstance(translator, MeasuresImages)  # generators from elsewhere
         back = translator if self.returns else panel.instant
         random = np.random.default_rng(0)
         self.fakes = [translator.translate(shown.image, direction, shown.look) for shown in self.start]
@@ -125,8 +126,10 @@ class _Way:
         real = [shown.image for shown in self.goal]
         of_real, of_bare, of_fakes = (self._features(images) for images in (real, bare, self.fakes))
         scaled = standardised(np.concatenate([of_real, of_bare]), of_real, of_bare, of_fakes)
-        # What comes back has the look of its domain: so has what it is compared with, else no network could be perfect.
-        wanted = [self.panel.instant.translate(image, OPPOSITE[self.direction], self.look) for image in bare]
+        wanted = [shown.image for shown in self.start]
+        if not self.keeps_looks:
+            # What comes back has the look of its domain: so has what it is compared with, else none could be perfect.
+            wanted = [self.panel.instant.translate(image, OPPOSITE[self.direction], self.look) for image in bare]
         return WayQuality(
             cycle=_cycle(wanted, self.back) if self.returns else None,
             robust=_cycle(wanted, self.returned) if self.returns else None,
