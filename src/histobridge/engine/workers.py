@@ -3,9 +3,9 @@
 import os
 import sys
 import threading
-from importlib import import_module
 from typing import Any
 
+from histobridge.core.loading import whole
 from histobridge.core.waiting import yield_while_waiting
 
 NICENESS = 10
@@ -22,7 +22,7 @@ def dask_setup(_worker: Any) -> None:
 
 def _load(names: list[str]) -> None:
     for name in names:
-        import_module(name)
+        whole(name)
     set_threads(compute_threads())
 
 

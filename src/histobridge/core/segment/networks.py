@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from histobridge.core.errors import InputError
+from histobridge.core.loading import whole
 
 Preset = Literal["tiny", "cpu", "gpu"]
 SIZE_MULTIPLE = 16
@@ -49,9 +50,7 @@ def build_network(preset: Preset, channels_out: int, seed: int = 0) -> nn.Module
 
 
 def _unet(channels: tuple[int, ...], channels_out: int, residual_units: int) -> nn.Module:
-    from monai.networks.nets.unet import UNet
-
-    net: nn.Module = UNet(
+    net: nn.Module = whole("monai.networks.nets.unet").UNet(
         spatial_dims=2,
         in_channels=1,
         out_channels=channels_out,
@@ -64,10 +63,8 @@ def _unet(channels: tuple[int, ...], channels_out: int, residual_units: int) -> 
 
 
 def _dynamic_unet(filters: tuple[int, ...], channels_out: int) -> nn.Module:
-    from monai.networks.nets.dynunet import DynUNet
-
     levels = len(filters)
-    net: nn.Module = DynUNet(
+    net: nn.Module = whole("monai.networks.nets.dynunet").DynUNet(
         spatial_dims=2,
         in_channels=1,
         out_channels=channels_out,

@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from histobridge.core.loading import whole
 from histobridge.core.translate.norms import instance_norm
 
 STRIDE = 4
@@ -105,9 +106,7 @@ def build_discriminator(channels: int = 16) -> nn.Module:
     nn.Module
         Maps (N, 1, Y, X) to a list of feature maps of which the last, (N, 1, ~Y/4, ~X/4), are the logits.
     """
-    from monai.networks.nets.patchgan_discriminator import PatchDiscriminator
-
-    discriminator: nn.Module = PatchDiscriminator(
+    discriminator: nn.Module = whole("monai.networks.nets.patchgan_discriminator").PatchDiscriminator(
         spatial_dims=2, channels=channels, in_channels=1, num_layers_d=2, norm="INSTANCE", bias=True, padding=1
     )
     return discriminator

@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from histobridge.core.errors import InputError
+from histobridge.core.loading import whole
 
 
 @contextmanager
@@ -31,16 +32,15 @@ def dropped_features(net: nn.Module, share: float) -> Iterator[None]:
     InputError
         If the network is neither.
     """
-    from monai.networks.layers.simplelayers import SkipConnection
-    from monai.networks.nets.dynunet import DynUNetSkipLayer
-
+    skip = whole("monai.networks.layers.simplelayers").SkipConnection
+    layer = whole("monai.networks.nets.dynunet").DynUNetSkipLayer
     handles: list[Any] = []
     for module in net.modules():
-        if isinstance(module, SkipConnection):
-            deepest = not any(isinstance(inner, SkipConnection) for inner in module.submodule.modules())
+        if isinstance(module, skip):
+            deepest = not any(isinstance(inner, skip) for inner in module.submodule.modules())
             handles.append(module.register_forward_hook(partial(_drop_joined, share, deepest)))
-        elif isinstance(module, DynUNetSkipLayer):
-            deepest = not isinstance(module.next_layer, DynUNetSkipLayer)
+        elif isinstance(module, layer):
+            deepest = not isinstance(module.next_layer, layer)
             handles.append(module.upsample.register_forward_pre_hook(partial(_drop_handed_over, share, deepest)))
     if not handles:
         raise InputError("terms: unimatch drops features of a U-Net, and this network is none; choose fixmatch")

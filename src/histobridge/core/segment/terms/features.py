@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from histobridge.core.errors import InputError
+from histobridge.core.loading import whole
 from histobridge.core.segment.networks import SIZE_MULTIPLE
 
 
@@ -29,11 +30,10 @@ class Taps:
     """
 
     def __init__(self, net: nn.Module):
-        from monai.networks.layers.simplelayers import SkipConnection
-
+        skip = whole("monai.networks.layers.simplelayers").SkipConnection
         side = 2 * SIZE_MULTIPLE
         finished: dict[str, torch.Tensor] = {}
-        names = [name for name, module in net.named_modules() if not isinstance(module, SkipConnection)]
+        names = [name for name, module in net.named_modules() if not isinstance(module, skip)]
         training = net.training
         with torch.no_grad():
             _run(net.eval(), names, next(net.parameters()).new_zeros(1, 1, side, side), finished)
