@@ -242,3 +242,19 @@ def test_review_goes_on_where_it_was_and_after_a_way_round_in_the_queue(make_win
     page.open_domain("target", images[4])
     page.next_button.click()
     assert page.desk.place.image == images[2], "after a way round it goes on behind the last tile of the queue"
+
+
+def test_the_page_stays_where_it_is_when_what_was_clicked_is_switched_off(make_window, sample, matched, qtbot):
+    viewer, window = make_window(sample, show=True)
+    viewer.window._qt_window.resize(900, 380)
+    window.go("match")
+    page = window.page("match")
+    main = viewer.window._qt_window
+    main.activateWindow()
+    qtbot.waitUntil(main.isActiveWindow)
+    page.start_button.setFocus()
+    qtbot.waitUntil(page.start_button.hasFocus)
+    assert window.scroll.verticalScrollBar().maximum() > 0
+    page.start_button.click()
+    assert not page.start_button.isEnabled()
+    assert window.scroll.verticalScrollBar().value() == 0

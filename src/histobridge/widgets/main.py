@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
-from qtpy.QtWidgets import QFrame, QMessageBox, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFrame, QMessageBox, QVBoxLayout, QWidget
 
 from histobridge.core.errors import HistoBridgeError
 from histobridge.core.project import Project
@@ -20,6 +20,7 @@ from histobridge.widgets.kept_forms import KeptForms
 from histobridge.widgets.key_table import KeyTable
 from histobridge.widgets.last_view import LastView
 from histobridge.widgets.page import Page, line
+from histobridge.widgets.page_scroll import PageScroll
 from histobridge.widgets.project_bar import ProjectBar, StepBar
 from histobridge.widgets.saving_box import show_saving
 from histobridge.widgets.session import Session, words
@@ -60,7 +61,7 @@ class HistoBridge(QWidget):
         self._pages: dict[str, Page] = {}
         self.project_bar = ProjectBar(session)
         self.step_bar = StepBar(session, self.go)
-        self.scroll = QScrollArea()
+        self.scroll = PageScroll()
         self.scroll.setWidgetResizable(True)
         self.scroll.setFrameShape(QFrame.Shape.NoFrame)
         self.scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
