@@ -139,3 +139,10 @@ def test_the_doctor_says_which_library_of_qt_is_missing(monkeypatch, capsys):
 def test_numbers_in_a_list_are_finite_too():
     with pytest.raises(Exception, match="is not a finite number"):
         parse_config("train-translator", {"bridge": {"noise": float("inf")}})
+
+
+def test_files_that_cannot_be_added_are_told_also_while_somebody_edits(project, tmp_path, capsys):
+    (tmp_path / "bad.png").write_text("not an image")
+    with Project.open(project.path).editing():
+        said = told(capsys, 2, "add", project.path, tmp_path / "bad.png", "--domain", "target")
+    assert "ready" not in said

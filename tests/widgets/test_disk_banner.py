@@ -143,12 +143,12 @@ def ask_before_closing_on_jobs(window, engine):
     event = Asked()
     QApplication.sendEvent(main, event)
     assert not event.isAccepted()
-    assert "1 job(s) are still running" in asked[0]
+    assert "A job is still running. It can go on without napari." in asked[0]
     asked = answer("Keep running")
     assert not window.eventFilter(main, Asked())
     assert asked
     assert not engine.cancelled
-    asked = answer("Stop them")
+    asked = answer("Stop it")
     assert not window.eventFilter(main, Asked())
     assert asked
     assert engine.cancelled == [run.id]

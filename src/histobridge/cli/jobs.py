@@ -135,7 +135,7 @@ def _carry_out(project: Project, run: Run, namespace: argparse.Namespace) -> Out
     lines = facts({name: value for name, value in result.items() if name != "problems"})
     code = OK
     if run.verb == "add":
-        values["adopted"] = _adopt(project, run)
+        values["adopted"] = _adopt(project, run) if result.get("added") else []
         code = _refused(result)
     if run.verb == "finetune" and not namespace.no_promote:
         values["promoted"], said = promote_by_verdict(project, run)

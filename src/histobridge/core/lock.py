@@ -147,7 +147,7 @@ class EditLock:
                     continue
                 if not (holder.stale or take_over):
                     raise LockedError(
-                        f"{self.path.parent} is being edited by {holder}; close it there, or open it read-only"
+                        f"{self.path.parent} is being edited by {holder}; close it there, or wait until it is"
                     ) from None
                 self._clear(holder)
         raise LockedError(f"{self.path} could not be taken: others keep taking it; try again")

@@ -217,9 +217,10 @@ class HistoBridge(QWidget):
             return True
         box = QMessageBox(self)
         box.setWindowTitle("HistoBridge")
-        box.setText(f"{len(running)} job(s) are still running. They can go on without napari.")
+        many = f"{len(running)} jobs are still running. They" if len(running) > 1 else "A job is still running. It"
+        box.setText(f"{many} can go on without napari.")
         keep = box.addButton("Keep running", QMessageBox.ButtonRole.AcceptRole)
-        stop = box.addButton("Stop them", QMessageBox.ButtonRole.DestructiveRole)
+        stop = box.addButton("Stop them" if len(running) > 1 else "Stop it", QMessageBox.ButtonRole.DestructiveRole)
         box.addButton("Stay here", QMessageBox.ButtonRole.RejectRole)
         box.setDefaultButton(keep)
         box.exec()
