@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
 from histobridge.core.config import MatchConfig, TrainSegmenterConfig
 from histobridge.core.files import read_json
 from histobridge.widgets.form import ConfigForm, Fold
+from histobridge.widgets.match_looks import MatchLooks
 from histobridge.widgets.open_image import show_on_canvas
 from histobridge.widgets.page import WARNING_STYLE, Note, Page, button, heading, row
 from histobridge.widgets.pictures import Picture
@@ -43,6 +44,8 @@ class MatchPage(Page):
         invert = button("Invert", lambda: self.overrule("invert"), "Bright in the source is dark in the target")
         self.override = row(QLabel("Polarity is wrong?"), keep, invert)
         self.body.addWidget(self.override)
+        self.looks = MatchLooks()
+        self.body.addWidget(self.looks)
         self.form = ConfigForm(MatchConfig(), main=("polarity", "target_diameter_um"), hidden=("segmenter",))
         self.body.addWidget(heading("Settings"))
         self.body.addWidget(self.form)
@@ -91,10 +94,11 @@ class MatchPage(Page):
         self.pictures.setVisible(bool(active))
         self.override.setVisible(bool(active))
         self._describe(result)
-        for name, picture in self.strips.items():
-            file = active.path / f"preview-{name}.png" if active else None
-            if file is not None and file.exists():
-                picture.show_file(file)
+        files = {name: active.path / f"preview-{name}.png" for name in STRIPS} if active else {}
+        for name, file in files.items():
+            if file.exists():
+                self.strips[name].show_file(file)
+        self.looks.show_files(files)
 
     def _lacking(self) -> str:
         project = self.session.project

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import QSize, Qt
+from qtpy.QtCore import QRect, QSize, Qt
 from qtpy.QtGui import QImage, QPainter, QPaintEvent, QPixmap
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
@@ -32,6 +32,11 @@ class Picture(QWidget):
         self.update()
 
     @property
+    def pixmap(self) -> QPixmap:
+        """What is shown, as large as it was given."""
+        return self._pixmap
+
+    @property
     def shows_something(self) -> bool:
         """Whether there is a picture."""
         return not self._pixmap.isNull()
@@ -51,13 +56,17 @@ class Picture(QWidget):
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Draw the picture in the middle."""
-        if self._pixmap.isNull():
-            return
+        if not self._pixmap.isNull():
+            self.draw(QPainter(self), self._pixmap)
+
+    def draw(self, painter: QPainter, picture: QPixmap) -> QRect:
+        """Draw a picture in the middle, as large as it fits, and return where."""
         ratio = self.devicePixelRatioF()
-        scaled = self._pixmap.scaled(
+        scaled = picture.scaled(
             self.size() * ratio, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
         )
         scaled.setDevicePixelRatio(ratio)
         size = scaled.deviceIndependentSize()
         left, top = (self.width() - size.width()) / 2, (self.height() - size.height()) / 2
-        QPainter(self).drawPixmap(int(left), int(top), scaled)
+        painter.drawPixmap(int(left), int(top), scaled)
+        return QRect(int(left), int(top), int(size.width()), int(size.height()))
