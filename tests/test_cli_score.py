@@ -207,4 +207,4 @@ def test_a_run_without_proposals_is_named(project, call):
     other = project.runs("add")[0].id
     code, told = call(project.path, project.path / "truth", "--run", other)
     assert code == 2
-    assert f"run {other} holds no proposals" in told["error"]
+    assert f"run {other} is one of `add`, expected one of `propose`" in told["error"]

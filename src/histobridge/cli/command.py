@@ -9,7 +9,6 @@ from typing import NoReturn
 
 from histobridge import __version__
 from histobridge.cli.output import BAD_INPUT, FAILED, STOPPED, Outcome, show
-from histobridge.core.disk import why
 from histobridge.core.errors import HistoBridgeError, InputError, ProjectError
 from histobridge.core.waiting import yield_while_waiting
 
@@ -109,6 +108,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except HistoBridgeError as error:
         outcome = _failure(words, error, FAILED)
     except OSError as error:
+        from histobridge.core.disk import why
+
         place = f"{error.filename}: " if error.filename else ""
         outcome = _failure(words, ProjectError(place + why(error)), BAD_INPUT)
     except KeyboardInterrupt:

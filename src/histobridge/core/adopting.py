@@ -29,10 +29,11 @@ def adopt(project: "Project", run: Run) -> list[ImageRecord]:
     has none.
     """
     known = {image.id.casefold(): image for image in project.images()}
+    brought = {(image.source, image.has_masks) for image in known.values() if image.origin}
     files, adopted, parents, labelled = [], list[ImageRecord](), set[Path](), list[str]()
     for file in sorted((run.path / "staged").glob("*/record.json")):
         record = _staged(file, known)
-        if record.id.casefold() not in known and any(_same_source(record, other) for other in known.values()):
+        if record.id.casefold() not in known and (record.source, record.has_masks) in brought:
             shutil.rmtree(file.parent)
             continue
         for name, target in (
@@ -83,8 +84,3 @@ def _same_image(one: ImageRecord, other: ImageRecord) -> bool:
     """Whether two records are of the same section of the same file, whatever the user has changed since."""
     fixed = ("domain", "shape", "origin", "sha256")
     return all(getattr(one, name) == getattr(other, name) for name in fixed)
-
-
-def _same_source(one: ImageRecord, other: ImageRecord) -> bool:
-    """Whether two imports have brought the same section of the same file, with masks or without."""
-    return bool(one.origin) and one.has_masks == other.has_masks and one.same_section(other)

@@ -85,10 +85,10 @@ class ImageRecord(Config):
     reference: str = ""
     """Path or URL of an OME-Zarr group that is read where it lies; empty: pixels are in the project."""
 
-    def same_section(self, other: "ImageRecord") -> bool:
-        """Whether another record is of the same section of the same file, in the same domain."""
-        fixed = ("domain", "origin", "sha256", "section")
-        return all(getattr(self, name) == getattr(other, name) for name in fixed)
+    @property
+    def source(self) -> tuple[str, str, str, str]:
+        """What the image was made from: the same section of the same file, in the same domain, has the same."""
+        return self.domain, self.origin, self.sha256, self.section
 
 
 class Manifest(Config):

@@ -136,7 +136,7 @@ def test_progress_tells_losses_and_shows_the_same_tiles_of_both_domains(pair, sm
         if progress.preview:
             shown[progress.step] = progress.preview
             tiles[progress.step] = {name: progress.metrics[name] for name in progress.metrics if name not in losses}
-    assert list(shown) == [1, 50, 51]
+    assert list(shown) == [1, 6, 50, 51], "the sixth is the first at which the polarity has settled"
     for name in ("source_to_target", "target_to_source"):
         assert (shown[50][name].shape, shown[50][name].dtype) == ((4 * 32, 3 * 32), np.uint8)
         assert np.array_equal(shown[1][name][:, :32], shown[51][name][:, :32])

@@ -113,6 +113,7 @@ class _Adding:
         self._taken = {record.id.casefold() for record in self.project.images()} | stage.staged_ids(self.project)
         self._done = {(record.origin, record.section) for record in records}
         self._masks: dict[Path, Raster] = {}
+        self._there = {record.source: record for record in self.project.images()}
 
     def sections_of(self, candidate: Candidate) -> Iterator[FileError | None]:
         """Stage the sections of one file; yields the problem of each, or none."""
@@ -190,8 +191,7 @@ class _Adding:
 
     def _twin(self, known: dict[str, Any]) -> ImageRecord | None:
         """Return the image that was made from the same file before."""
-        made = stage.image_record("new", self.config.domain, **known)
-        return next((record for record in self.project.images() if record.same_section(made)), None)
+        return self._there.get(stage.image_record("new", self.config.domain, **known).source)
 
     def _reference(self, path: Path) -> str:
         """Write where an OME-Zarr lies: relative if it moves along with the project, else absolute."""
