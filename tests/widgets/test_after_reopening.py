@@ -5,7 +5,6 @@ import json
 
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from questions import answer
 from window_fakes import proposed, say, submitted, tuned
@@ -204,19 +203,6 @@ def test_closing_by_the_menu_asks_about_jobs_and_a_script_is_not_asked(make_wind
     viewer.window._qt_window.close()
     assert "still running" in asked[0]
     assert window.isVisible()
-
-
-@pytest.mark.parametrize("key", ["a", "A"])
-def test_typing_in_an_open_list_accepts_no_tile(open_page, qtbot, key):
-    _, page = open_page("review")
-    page.images.showPopup()
-    qtbot.waitUntil(page.images.view().isVisible)
-    before = page.desk.place
-    QTest.keyClicks(page.images.view(), key)
-    assert page.desk.place == before
-    assert page.chip.text() != "accepted"
-    QTest.keyClick(page.images.view(), Qt.Key.Key_Escape)
-    page.images.hidePopup()
 
 
 def test_review_goes_on_where_it_was_and_after_a_way_round_in_the_queue(make_window, tmp_path):

@@ -123,6 +123,19 @@ def test_every_key_works_on_the_canvas_and_from_a_button_and_nowhere_else(open_k
     canvas.clear()
 
 
+def test_typing_in_an_open_list_chooses_there_and_does_nothing_to_the_tile(open_keys, qtbot):
+    _, canvas, page, _, done = open_keys()
+    page.choice.showPopup()
+    entries = page.choice.view()
+    qtbot.waitUntil(entries.isVisible)
+    entries.setFocus()
+    qtbot.waitUntil(entries.hasFocus)
+    QTest.keyClick(entries, Qt.Key.Key_A)
+    assert not done
+    page.choice.hidePopup()
+    canvas.clear()
+
+
 def test_the_sheet_shows_all_keys_changes_them_and_closes(open_keys, table):
     viewer, canvas, page, keys, done = open_keys()
     page.buttons[1].setFocus()

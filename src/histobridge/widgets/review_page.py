@@ -145,8 +145,8 @@ class ReviewPage(Page):
         self.domains[domain].setChecked(True)
         self.classes.refresh(project.classes)
         self._unread = self.queue.refresh()
-        self._list_images(domain)
         if self.desk.lies_open and self.desk.place is not None and place.get("image") == self.desk.place.image:
+            self._list_images(domain)
             self.canvas.color_labels(project.classes)
             self._describe()
             return

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from histobridge.core.translate.cost import TERAFLOPS_A_SECOND, cost_in_words, memory_of, seconds_of
+from histobridge.core.translate.cost import MILLIONS, TERAFLOPS_A_SECOND, cost_in_words, memory_of, seconds_of
 from histobridge.core.translate.learner import build_learner
 from histobridge.core.translate.presets import PRESETS
 
@@ -83,6 +83,27 @@ def test_without_the_identity_loss_it_takes_less_time(method):
     contrast = held.contrast.model_copy(update={"identity": False})
     free = held.model_copy(update={"identity_weight": 0.0, "contrast": contrast})
     assert seconds_of(free)[0] < 0.8 * seconds_of(held)[0]
+
+
+@pytest.mark.parametrize("name", ["cpu", "fast"])
+@pytest.mark.parametrize("method", ["cut", "cyclegan"])
+def test_the_work_without_the_identity_loss_is_about_what_is_counted(method, name):
+    small = {"crop_px": 64, "batch_size": 1, "steps": 1, "compiled": "off", "device": "cpu", "identity_weight": 0.0}
+    held = PRESETS[method][name]
+    config = held.model_copy(update=small | {"contrast": held.contrast.model_copy(update={"identity": False})})
+    learner = build_learner(config, torch.device("cpu"))
+    with FlopCounterMode(display=False) as counter:
+        learner.step(*(torch.rand(2, 1, 1, 64, 64) * 2 - 1))
+    estimated = seconds_of(config)[0] * TERAFLOPS_A_SECOND * 1e12
+    assert 0.6 < estimated / counter.get_total_flops() < 1.6
+
+
+@pytest.mark.parametrize("method", list(PRESETS))
+def test_published_networks_have_as_many_weights_as_their_memory_is_estimated_for(method):
+    config = PRESETS[method]["faithful"].model_copy(update={"crop_px": 64, "compiled": "off", "device": "cpu"})
+    learner = build_learner(config, torch.device("cpu"), (0, 1) if method == "bridgecut" else ())
+    counted = sum(weight.numel() for net in learner.networks.values() for weight in net.parameters())
+    assert counted / 1e6 == pytest.approx(MILLIONS[method], abs=0.1)
 
 
 @pytest.mark.parametrize("name", ["cpu", "fast"])
