@@ -27,7 +27,8 @@ from histobridge.core.config import (
 )
 from histobridge.core.files import write_json
 from histobridge.core.gate import Gate, Score, TileScore
-from histobridge.core.matching import Matching, load_matching, previews, working_image
+from histobridge.core.match_views import outlined, previews
+from histobridge.core.matching import Matching, load_matching, working_image
 from histobridge.core.perform import perform
 from histobridge.core.project import Project
 from histobridge.core.queue import Queue, QueuedTile
@@ -192,7 +193,10 @@ def match(project: Project, segmenter: Run, certainty: float) -> Run:
         **looks,
     )
     write_json(run.path / "matching.json", matching.model_dump(mode="json"))
-    for name, pixels in previews(project, matching).items():
+    grey = whole(project, target.id)[:96, :96]
+    seen = read_truth(project, target.id)[:96, :96]
+    both = {"keep": outlined(project, grey, np.roll(seen, 9, axis=1)), "invert": outlined(project, 255 - grey, seen)}
+    for name, pixels in (previews(project, matching) | both).items():
         Image.fromarray(pixels).save(run.path / f"preview-{name}.png")
     say(run, "finished", message="done", result={"invert": True})
     return run

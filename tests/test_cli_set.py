@@ -37,9 +37,19 @@ def test_status_names_images_without_pixel_size_and_set_gives_them_one(project, 
     assert "histobridge set" not in capsys.readouterr().out
 
 
+def test_a_zoom_is_set_and_taken_back(project, capsys):
+    assert main(["set", str(project.path), "a", "--zoom", "0.5"]) == 0
+    project.refresh()
+    assert [image.zoom_override for image in project.images()] == [0.5, None]
+    assert main(["set", str(project.path), "a", "--zoom", "auto"]) == 0
+    project.refresh()
+    assert [image.zoom_override for image in project.images()] == [None, None]
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
+        (["a", "--zoom", "0"], "zoom_override: Input should be greater than 0"),
         (["a", "--pixel-size-um", "-1"], "pixel_size_um: Input should be greater than 0"),
         (["a", "c", "--subject", "rat1"], "no image 'c'; choose among a, b"),
         (["a"], "needs a field to change"),

@@ -2,9 +2,10 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from histobridge.core.config import MatchConfig
-from histobridge.core.errors import ProjectError
+from histobridge.core.errors import InputError, ProjectError
 from histobridge.core.matching import load_matching, working_image
 from histobridge.core.perform import perform
 from histobridge.core.sample import read_truth
@@ -48,6 +49,34 @@ def test_scale_is_found_whatever_pixel_size_the_files_state(loop):
 def test_a_line_across_an_object_sets_the_scale(loop):
     matching = match(loop.project, target_diameter_um=2.7)
     assert (matching.target_working_um, matching.scale_from) == (pytest.approx(2.7 / OBJECT_PX), "line")
+
+
+def test_lines_across_like_objects_of_both_domains_set_the_scale_whatever_the_labels_mark(loop):
+    """Sheaths measured with the fibres: the ratio of the two is what counts, not the labelled diameter."""
+    matching = match(loop.project, target_diameter_um=6.0, source_diameter_um=1.5)
+    assert matching.target_working_um == pytest.approx(4 * matching.source_working_um)
+    assert matching.scale_from == "line"
+
+
+def test_a_line_in_the_source_alone_sets_nothing_and_says_so(loop):
+    with pytest.raises(InputError, match="source_diameter_um needs target_diameter_um"):
+        match(loop.project, source_diameter_um=1.5)
+
+
+def test_both_polarities_are_drawn_on_one_tile_with_what_is_seen_in_each(sample_loop):
+    folder = sample_loop.project.run(sample_loop.matched).path
+    kept, inverted = (np.asarray(Image.open(folder / f"preview-{name}.png")) for name in ("keep", "invert"))
+    assert kept.shape == inverted.shape
+    grey = [np.ptp(each, axis=2) == 0 for each in (kept, inverted)]
+    both = grey[0] & grey[1]
+    assert both.mean() > 0.5
+    assert np.corrcoef(kept[both][:, 0], inverted[both][:, 0])[0, 1] < -0.9
+    outlined = [int((~each).sum()) for each in grey]
+    assert outlined[1] > 200
+    assert not np.array_equal(grey[0], grey[1])
+    colors = {tuple(pixel) for pixel in inverted[~grey[1]]}
+    table = {spec.color for spec in sample_loop.project.manifest.classes}
+    assert {"#{:02X}{:02X}{:02X}".format(*pixel) for pixel in colors} <= table
 
 
 def test_a_number_sets_the_scale_and_wins_over_a_line(loop):

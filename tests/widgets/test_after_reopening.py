@@ -190,7 +190,7 @@ def test_a_line_is_drawn_only_where_the_pixel_size_is_known(make_window, sample)
             sample.update_image(record.id, pixel_size_um=None)
     _, window = make_window(sample)
     window.go("match")
-    assert not window.page("match").draw_button.isEnabled()
+    assert not window.page("match").draw_buttons["target"].isEnabled()
 
 
 def test_closing_by_the_menu_asks_about_jobs_and_a_script_is_not_asked(make_window, sample, qtbot):

@@ -1,7 +1,6 @@
 """The pages that start the long jobs, and export: what they show, what they say, what they submit."""
 
 import numpy as np
-import pytest
 from window_fakes import say, submitted
 
 from histobridge.core.config import (
@@ -49,18 +48,6 @@ def test_the_matching_is_told_in_words_and_can_be_overruled(make_window, sample,
     page.overrule("keep")
     ((verb, config),) = submitted(window, engine)
     assert (verb, config["polarity"]) == ("match", "keep")
-
-
-def test_a_line_across_an_object_sets_its_diameter(make_window, sample):
-    viewer, window = make_window(sample)
-    window.go("match")
-    page = window.page("match")
-    page.draw_button.click()
-    ruler = viewer.layers["typical object"]
-    ruler.add_lines(np.array([[1.0, 1.0], [1.0, 2.5]]))
-    assert page.form.config().target_diameter_um == pytest.approx(1.5)
-    window.go("translate")
-    assert "typical object" not in viewer.layers
 
 
 def test_match_says_what_is_missing(make_window, tmp_path):

@@ -69,6 +69,9 @@ def set_fields_options(parser: argparse.ArgumentParser, _verb: str) -> None:
     parser.add_argument("project", metavar="PROJECT", help="The project folder.")
     parser.add_argument("images", metavar="IMAGE", nargs="+", help="Id of an image, as `histobridge status` shows it.")
     parser.add_argument("--pixel-size-um", metavar="X", help="Pixel size in µm.")
+    parser.add_argument(
+        "--zoom", metavar="X", help="Working pixels per pixel of the image, instead of the matching's; 'auto' again."
+    )
     parser.add_argument("--subject", metavar="TEXT", help="Animal or patient; splits never cut through a subject.")
     parser.add_argument("--section", metavar="TEXT", help="Section or field of the subject.")
 
@@ -77,8 +80,10 @@ def set_fields(namespace: argparse.Namespace) -> Outcome:
     """Change what is known of images; all of them or none."""
     names = ("pixel_size_um", "subject", "section")
     changes = {name: getattr(namespace, name) for name in names if getattr(namespace, name) is not None}
+    if namespace.zoom is not None:
+        changes["zoom_override"] = None if namespace.zoom == "auto" else namespace.zoom
     if not changes:
-        raise InputError("set needs a field to change: --pixel-size-um, --subject or --section")
+        raise InputError("set needs a field to change: --pixel-size-um, --zoom, --subject or --section")
     if "pixel_size_um" in changes:
         changes["pixel_size_from"] = "user"
     project = Project.open(Path(namespace.project))

@@ -110,6 +110,9 @@ class MatchConfig(Config):
     target_diameter_um: PositiveFloat | None = None
     """Diameter in µm of a typical object of the target (a line across it); empty: estimated."""
 
+    source_diameter_um: PositiveFloat | None = None
+    """Diameter in µm of a like object of the source, measured the same way; empty: that of the labelled objects."""
+
     scale_factor: PositiveFloat | None = None
     """Target µm per source µm at the working scale, when you know it; wins over all else."""
 

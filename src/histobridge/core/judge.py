@@ -41,6 +41,7 @@ NEEDED = {"enclosure": 0.0, "entropy": float("inf")}
 """Certainty without which grey values are not inverted: entropy hardly tells the polarity, so the user has to."""
 
 Polarity = Literal["keep", "invert"]
+POLARITIES: tuple[Polarity, ...] = ("keep", "invert")
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,21 +183,31 @@ class Judge:
     def _look(self, working_um: float) -> dict[str, dict[Polarity, _Sight]]:
         if working_um not in self._seen:
             self._seen[working_um] = {
-                name: {"keep": self._see(image, False), "invert": self._see(image, True)}
+                name: {polarity: self._see(image, polarity) for polarity in POLARITIES}
                 for name, image in self.images(working_um).items()
             }
         return self._seen[working_um]
 
-    def _see(self, image: WorkingImage, invert: bool) -> _Sight:
+    @property
+    def values(self) -> NDArray[np.uint8]:
+        """Class value of each channel of a prediction; 0 is background."""
+        return np.array([0, *self._segmenter.card.values], np.uint8)
+
+    def predict(
+        self, image: WorkingImage, window: Window, polarity: Polarity
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Bring a window to the look of the source, and see what is in it: (Y, X) in [-1, 1], (C, Y, X) in [0, 1]."""
         import torch
 
         from histobridge.core.translate.instant import Instant
 
         look = self._segmenter.card.quantiles
-        instant = Instant(invert, look, look)
-        crop = instant.translate(image.read(eventful(image, CROP_PX)), "target_to_source", image.look)
-        probabilities = self._segmenter.probabilities(torch.from_numpy(crop)[None, None])[0].cpu().numpy()
-        return self._judge(probabilities)
+        instant = Instant(polarity == "invert", look, look)
+        crop = instant.translate(image.read(window), "target_to_source", image.look)
+        return crop, self._segmenter.probabilities(torch.from_numpy(crop)[None, None])[0].cpu().numpy()
+
+    def _see(self, image: WorkingImage, polarity: Polarity) -> _Sight:
+        return self._judge(self.predict(image, eventful(image, CROP_PX), polarity)[1])
 
     def _judge(self, probabilities: NDArray[np.float32]) -> _Sight:
         channels = probabilities.argmax(axis=0).astype(np.uint8)

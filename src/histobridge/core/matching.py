@@ -7,12 +7,11 @@ import numpy as np
 from pydantic import PositiveFloat, ValidationError
 
 from histobridge.core.config import Config, MatchConfig
-from histobridge.core.errors import ProjectError
+from histobridge.core.errors import InputError, ProjectError
 from histobridge.core.files import read_json, write_json
 from histobridge.core.images.working import WorkingImage, zoom_of
 from histobridge.core.job import Job, Progress
 from histobridge.core.judge import CERTAIN, REACH, SETTLED, SETTLING_STEPS, Judge, spread
-from histobridge.core.manifest import ImageRecord
 from histobridge.core.project import Project
 from histobridge.core.runs import Run
 
@@ -80,9 +79,6 @@ class Matching(Config):
     """Target images that were looked at."""
 
 
-PREVIEW_PX = 192
-
-
 def match_domains(project: Project, run: Run, config: MatchConfig) -> Job[dict[str, Any]]:
     """Find scale, polarity and grey quantiles that bring the target to the source.
 
@@ -106,8 +102,11 @@ def match_domains(project: Project, run: Run, config: MatchConfig) -> Job[dict[s
     ------
     ProjectError
         If the source is not learned yet, there are no target images, or pixel sizes are missing.
+    InputError
+        If only the object of the source was measured, or what was measured would make images tiny or huge.
     """
     from histobridge.core.device import quick_device
+    from histobridge.core.match_views import both_polarities, previews
     from histobridge.core.segment.model import Segmenter
 
     source_run = project.need("segmenter", config.segmenter, "learn the source labels first")
@@ -144,7 +143,8 @@ def match_domains(project: Project, run: Run, config: MatchConfig) -> Job[dict[s
         images=tuple(images),
     )
     write_json(run.path / "matching.json", matching.model_dump(mode="json"))
-    yield Progress(10, 10, f"matched {words}".rstrip(), preview=previews(project, matching))
+    pictures = previews(project, matching) | both_polarities(project, judge, estimate.working_um)
+    yield Progress(10, 10, f"matched {words}".rstrip(), preview=pictures)
     return matching.model_dump(mode="json", exclude={"source_look", "target_look"})
 
 
@@ -164,7 +164,10 @@ def _estimate_scale(judge: Judge, config: MatchConfig, card: "ModelCard") -> Job
         return _Scale(judge.possible(card.working_um * config.scale_factor, asked), "number")
     if config.target_diameter_um is not None:
         asked = f"target_diameter_um: {config.target_diameter_um:g}"
-        return _Scale(judge.possible(config.target_diameter_um / card.object_diameter_px, asked), "line")
+        like = config.source_diameter_um or card.object_diameter_px * card.working_um
+        return _Scale(judge.possible(config.target_diameter_um / like * card.working_um, asked), "line")
+    if config.source_diameter_um is not None:
+        raise InputError("source_diameter_um needs target_diameter_um, the diameter of a like object of the target")
     steps = []
     sweep = judge.sweep()
     if not sweep:
@@ -223,26 +226,3 @@ def working_image(project: Project, image_id: str, matching: Matching) -> Workin
     record = project.image(image_id)
     working_um = matching.source_working_um if record.domain == "source" else matching.target_working_um
     return WorkingImage(project.pixels(image_id), zoom_of(record, working_um))
-
-
-def _first_open(records: list[ImageRecord]) -> str | None:
-    """Id of the first image whose scale is known, labelled ones before others."""
-    known = [record for record in records if record.pixel_size_um is not None or record.zoom_override is not None]
-    return next((record.id for record in sorted(known, key=lambda record: not record.has_masks)), None)
-
-
-def previews(project: Project, matching: Matching) -> dict[str, Any]:
-    """Draw one crop of each domain at the working scale, and the target in the look of the source; (Y, X) uint8."""
-    from histobridge.core.translate.instant import Instant
-
-    crops = {}
-    instant = Instant(matching.invert, matching.source_look, matching.target_look)
-    shown = {"source": _first_open(project.images("source")), "target": matching.images[0]}
-    for domain, image_id in shown.items():
-        if image_id is None:
-            continue
-        image = working_image(project, image_id, matching)
-        crops[domain] = image.read(image.centre(PREVIEW_PX))
-        if domain == "target":
-            crops["matched"] = instant.translate(crops["target"], "target_to_source", image.look)
-    return {name: np.rint((crop + 1) * 127.5).astype(np.uint8) for name, crop in crops.items()}

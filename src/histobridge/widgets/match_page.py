@@ -3,15 +3,17 @@
 from typing import Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
+from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QWidget
 
-from histobridge.core.config import MatchConfig, TrainSegmenterConfig
+from histobridge.core.config import Domain, MatchConfig, TrainSegmenterConfig
 from histobridge.core.files import read_json
 from histobridge.widgets.form import ConfigForm, Fold
 from histobridge.widgets.match_looks import MatchLooks
 from histobridge.widgets.open_image import show_on_canvas
-from histobridge.widgets.page import WARNING_STYLE, Note, Page, button, heading, row
+from histobridge.widgets.page import WARNING_STYLE, Note, Page, button, heading, spread
 from histobridge.widgets.pictures import Picture
+from histobridge.widgets.polarity_box import PolarityBox
+from histobridge.widgets.scale_table import ScaleTable
 from histobridge.widgets.session import Followed
 
 STRIPS = {"source": "Source", "target": "Target", "matched": "Matched"}
@@ -21,8 +23,12 @@ ORIGINS = {
     "number": "as you said",
     "nothing": "near that of the source",
 }
+DRAWN: dict[Domain, str] = {
+    "target": "Opens a target image; the length of the line sets the scale",
+    "source": "Opens a source image; needed only if the line is not across what your labels mark",
+}
 UNSEEN = "▲ No object was recognised at any scale. Draw a line across a typical one, and match again."
-UNCERTAIN = "▲ The polarity is not certain. Compare the pictures, and press Keep or Invert below them."
+UNCERTAIN = "▲ The polarity is not certain. Compare the pictures, and say below which is right."
 
 
 class MatchPage(Page):
@@ -40,26 +46,28 @@ class MatchPage(Page):
         self.doubt = Note(style=WARNING_STYLE)
         for note in (self.scale, self.polarity, self.doubt):
             self.body.addWidget(note)
-        keep = button("Keep", lambda: self.overrule("keep"), "Bright in the source is bright in the target")
-        invert = button("Invert", lambda: self.overrule("invert"), "Bright in the source is dark in the target")
-        self.override = row(QLabel("Polarity is wrong?"), keep, invert)
+        self.override = PolarityBox()
+        self.override.chosen.connect(self.overrule)
         self.body.addWidget(self.override)
         self.looks = MatchLooks()
         self.body.addWidget(self.looks)
-        self.form = ConfigForm(MatchConfig(), main=("polarity", "target_diameter_um"), hidden=("segmenter",))
+        shown = ("polarity", "target_diameter_um", "source_diameter_um")
+        self.form = ConfigForm(MatchConfig(), main=shown, hidden=("segmenter",))
         self.body.addWidget(heading("Settings"))
         self.body.addWidget(self.form)
-        self.draw_button = button(
-            "Draw a line across a typical object",
-            self.draw,
-            "Opens a target image; the length of the line sets the scale",
-        )
-        self.body.addWidget(self.draw_button)
+        self.body.addWidget(QLabel("Draw a line across a typical object in a"))
+        self.draw_buttons = {domain: self._draw_button(domain, tip) for domain, tip in DRAWN.items()}
+        self.body.addWidget(spread(*self.draw_buttons.values()))
+        self.scales = ScaleTable(self.session)
+        self.body.addWidget(Fold("Scale of single images", self.scales))
         self.training = ConfigForm(TrainSegmenterConfig())
         self.learn_again = button("Learn my labels again", self.learn, "Train the source segmenter anew")
         self.training.layout().addWidget(self.learn_again)
         self.body.addWidget(Fold("How the labels are learned", self.training))
         self.session.run_ended.connect(self._go_on)
+
+    def _draw_button(self, domain: Domain, tip: str) -> QPushButton:
+        return button(f"{domain} image", lambda: self.draw(domain), tip)
 
     def _strips(self) -> QWidget:
         self.strips = {name: Picture(110) for name in STRIPS}
@@ -88,11 +96,15 @@ class MatchPage(Page):
         busy = any(item.verb in ("train-segmenter", "match") for item in self.session.running())
         self.start_button.setEnabled(not lacking and not busy)
         self.learn_again.setEnabled(not lacking and not busy)
-        self.draw_button.setEnabled(any(record.pixel_size_um for record in project.images("target")))
+        for domain, each in self.draw_buttons.items():
+            each.setEnabled(any(record.pixel_size_um for record in project.images(domain)))
         active = project.active("matching")
         result = read_json(active.path / "matching.json") if active else {}
         self.pictures.setVisible(bool(active))
         self.override.setVisible(bool(active))
+        if active:
+            self.override.show_files(active.path, ask=not result["certain"])
+        self.scales.refresh(project, result.get("target_working_um"))
         self._describe(result)
         files = {name: active.path / f"preview-{name}.png" for name in STRIPS} if active else {}
         for name, file in files.items():
@@ -103,7 +115,8 @@ class MatchPage(Page):
     def _lacking(self) -> str:
         project = self.session.project
         assert project is not None
-        unknown = [record.id for record in project.images() if record.pixel_size_um is None]
+        sized = [record for record in project.images() if record.pixel_size_um or record.zoom_override]
+        unknown = [record.id for record in project.images() if record not in sized]
         if not any(record.has_masks for record in project.images("source")):
             return "There are no source images with labels yet. Add some on the Images page."
         if not project.images("target"):
@@ -164,18 +177,18 @@ class MatchPage(Page):
             if item.state.status == "finished":
                 self.match()
 
-    def draw(self) -> None:
-        """Let the user measure a typical object of the target."""
+    def draw(self, domain: Domain) -> None:
+        """Let the user measure a typical object of a domain."""
         project = self.session.project
         if project is None:
             return
-        record = next(record for record in project.images("target") if record.pixel_size_um)
+        record = next(record for record in project.images(domain) if record.pixel_size_um)
         show_on_canvas(project, record.id, self.canvas)
         self.canvas.remove("labels")
-        self.canvas.measure(self._measured, record.pixel_size_um)
+        self.canvas.measure(lambda length: self._measured(domain, length), record.pixel_size_um)
 
-    def _measured(self, length: float) -> None:
-        self.form.set(target_diameter_um=float(f"{length:.4g}"))
+    def _measured(self, domain: Domain, length: float) -> None:
+        self.form.set(**{f"{domain}_diameter_um": float(f"{length:.4g}")})
 
     def leave(self) -> None:
         self.canvas.remove("ruler")
