@@ -77,7 +77,10 @@ def prepare(stage, project: Project, folder: Path) -> None:
     states.match(project, segmenter, 0.62)
     window.session.poll()
     click(window.step_bar.buttons["match"])
-    stage.shot("match-uncertain", "Match: the polarity is not certain, so the user is asked.")
+    stage.shot(
+        "match-uncertain",
+        "Match: the polarity is not certain, so one tile is shown under both, to click the right one.",
+    )
     states.match(project, segmenter, 0.94)
     window.session.poll()
     stage.shot("match", "Match: scale and polarity found, side by side at the working scale.")

@@ -76,6 +76,14 @@ def test_infinite_numbers_are_refused(project, capsys, verb, field, value):
     assert f"{field} is not a finite number" in told(capsys, 2, verb, project.path, option, value)
 
 
+@pytest.mark.parametrize(
+    ("field", "value"), [("training.seed", 2**64), ("training.seed", -1), ("object_diameter_px", 1e-6)]
+)
+def test_seeds_and_sizes_that_no_network_takes_are_refused(project, capsys, field, value):
+    assert field in told(capsys, 2, "train-segmenter", project.path, "--" + field.replace("_", "-"), value)
+    assert not project.runs()
+
+
 def test_a_pixel_size_is_finite(loaded, capsys):
     assert "pixel_size_um" in told(capsys, 2, "set", loaded.path, loaded.images()[0].id, "--pixel-size-um", "inf")
     json.loads((loaded.path / "project.json").read_text(), parse_constant=pytest.fail)

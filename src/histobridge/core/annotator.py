@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from histobridge.core.base_config import Config
+from histobridge.core.base_config import Config, Seed
 from histobridge.core.brush import shaken, sweep
 from histobridge.core.corrections import TileEdit
 from histobridge.core.labels import LabelStore
@@ -71,7 +71,7 @@ class AnnotatorConfig(Config):
     speed_px_per_second: PositiveFloat = 100.0
     """Simulated speed of the brush."""
 
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
     """Of what is overlooked and of the unsteady hand."""
 
 

@@ -5,12 +5,14 @@ import inspect
 import textwrap
 from functools import cache
 from itertools import pairwise
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 Domain = Literal["source", "target"]
 Direction = Literal["source_to_target", "target_to_source"]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+"""Of random numbers; torch takes no larger one."""
 
 
 class Config(BaseModel):

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 
-from histobridge.core.base_config import Config, Direction, Domain
+from histobridge.core.base_config import Config, Direction, Domain, Seed
 from histobridge.core.segment.terms.settings import TermSettings
 from histobridge.core.segment.test_time_settings import AtTestTime
 from histobridge.core.training_config import SegmenterTraining
@@ -85,7 +85,7 @@ class TrainSegmenterConfig(Config):
     domain: Domain = "source"
     """Whose labels are learned."""
 
-    object_diameter_px: PositiveFloat = 36.0
+    object_diameter_px: float = Field(36.0, ge=4, le=1000)
     """Typical diameter (area-weighted median), at the working scale, of the objects that set the scale (axons)."""
 
     subjects: tuple[str, ...] = ()
@@ -211,7 +211,7 @@ class FineTuneConfig(Config):
     checkpoint_every: PositiveInt = 100
     """Steps between two checkpoints."""
 
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
     """Seed of crops and augmentation."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -243,7 +243,7 @@ class RankConfig(Config):
     seconds_per_tile: PositiveFloat = 120.0
     """Time to review a tile, for the forecast, as long as your own pace is not known."""
 
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
     """Seed of all that is drawn."""
 
 

@@ -2,9 +2,9 @@
 
 from typing import Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
-from histobridge.core.base_config import Config
+from histobridge.core.base_config import Config, Seed
 from histobridge.core.segment.terms.settings import PretrainTermSettings, TermSettings
 
 
@@ -54,7 +54,7 @@ class SegmenterTraining(Config):
     checkpoint_every: PositiveInt = 100
     """Steps between two checkpoints."""
 
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
     """Seed of weights, crops and augmentation."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -2,9 +2,9 @@
 
 from typing import Any, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
-from histobridge.core.base_config import Config
+from histobridge.core.base_config import Config, Seed
 from histobridge.core.translate.bridge_settings import BridgeSettings
 from histobridge.core.translate.contrast_settings import ContrastSettings
 from histobridge.core.translate.syndiff_settings import STARTED_FROM, SynDiffSettings
@@ -101,7 +101,7 @@ class TrainTranslatorConfig(Config):
     keep_checkpoints: bool = False
     """Keep what was made of every checkpoint that is looked at, to find out later how well the best was chosen."""
 
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
     """Seed of weights and crops."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
