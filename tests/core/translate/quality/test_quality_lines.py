@@ -69,6 +69,15 @@ def test_what_speaks_against_it_is_the_line_that_says_so(changed, what, verdict)
     assert (found.verdict, found.reasons) == (verdict, (against[0].reason,))
 
 
+def test_looks_that_are_farther_by_no_more_than_chance_are_no_reason_to_doubt():
+    close = {THERE: way(looks=looks(0.05), lag_error=0.02)}
+    assert quality(ways=close).verdict == "good"
+    assert (
+        said(quality(ways=close))["look, source to target"].found == "KID 0.050 (0.030 by grey values alone, ± 0.020)"
+    )
+    assert quality(ways={THERE: way(looks=looks(0.07), lag_error=0.02)}).verdict == "doubtful"
+
+
 def test_what_was_not_measured_has_no_line():
     bare = quality(structure=None, ways={THERE: way(cycle=None, robust=None, upright=None)})
     assert set(said(bare)) == {"look, source to target", "distances, source to target"}

@@ -18,7 +18,9 @@ INVENTED = {"failed": 0.15, "doubtful": 0.07}
 MOST_LOST = 0.3
 """Of the agreement between what is found in translations of the target and by grey values alone."""
 FARTHER = 1.1
-"""Factor by which the kernel distance may exceed that of the instant map: it is uncertain by about as much."""
+"""Factor by which the kernel distance may exceed that of the instant map."""
+CERTAIN = 1.64
+"""Standard errors by which it must exceed that for nineteen of twenty differences by chance to be let pass."""
 TINY = 1e-6
 LEAST = 0.01
 """Dice with the labels of which a share can be told."""
@@ -114,9 +116,10 @@ def _of_way(direction: Direction, way: WayQuality) -> Iterator[Line]:
         reason = f"From {name}, dark and bright are exchanged, against what Match says; check the polarity there."
         told = "exchanged" if wrong else "kept"
         yield Line(f"dark and bright, {name}", told, "failed" if wrong else "good", reason if wrong else "")
-    far = way.looks.kid > FARTHER * max(way.instant.kid, 0.0) + TINY
+    far = way.looks.kid > FARTHER * max(way.instant.kid, 0.0) + max(TINY, CERTAIN * (way.lag_error or 0.0))
     reason = f"From {name}, images look no more like the other modality than by grey values alone."
-    told = f"KID {way.looks.kid:.3f} ({way.instant.kid:.3f} by grey values alone)"
+    give = "" if way.lag_error is None else f", ± {way.lag_error:.3f}"
+    told = f"KID {way.looks.kid:.3f} ({way.instant.kid:.3f} by grey values alone{give})"
     yield Line(f"look, {name}", told, "doubtful" if far else "good", reason if far else "")
     told = f"FID {way.looks.fid:.2f}, grey values {way.looks.grey:.3f}, power spectrum {way.looks.spectrum:.2f}"
     alone = f"{way.instant.fid:.2f}, {way.instant.grey:.3f}, {way.instant.spectrum:.2f}"

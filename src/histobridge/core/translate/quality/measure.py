@@ -14,11 +14,18 @@ from histobridge.core.translate.quality.boundary import boundary_displacement
 from histobridge.core.translate.quality.consistency import consistency
 from histobridge.core.translate.quality.cycle import cycle_score, disturbed
 from histobridge.core.translate.quality.evidence import Evidence, structure_picture, tile_picture
-from histobridge.core.translate.quality.features import Features, filter_features, segmenter_features, standardised
+from histobridge.core.translate.quality.features import (
+    Features,
+    filter_features,
+    segmenter_features,
+    standardised,
+    windows,
+)
 from histobridge.core.translate.quality.frechet import frechet_distance
 from histobridge.core.translate.quality.grey import grey_distance
 from histobridge.core.translate.quality.hallucination import hallucinated_share, hallucination_map
-from histobridge.core.translate.quality.kernel_distance import kernel_distance
+from histobridge.core.translate.quality.kernel_distance import kernel_distance, lag_error
+from histobridge.core.translate.quality.lines import FARTHER
 from histobridge.core.translate.quality.objects import objects_kept
 from histobridge.core.translate.quality.panel import Panel, Shown
 from histobridge.core.translate.quality.report import Cycle, Looks, Quality, Structure, WayQuality
@@ -124,8 +131,10 @@ class _Way:
         """Measure everything that needs no labels."""
         bare = [self.panel.instant.translate(shown.image, self.direction, shown.look) for shown in self.start]
         real = [shown.image for shown in self.goal]
-        of_real, of_bare, of_fakes = (self._features(images) for images in (real, bare, self.fakes))
-        scaled = standardised(np.concatenate([of_real, of_bare]), of_real, of_bare, of_fakes)
+        sides = [real, bare, self.fakes]
+        features = [self._features(images) for images in sides]
+        scaled = standardised(np.concatenate(features[:2]), *features)
+        by_image = [_by_image(rows, images) for rows, images in zip(scaled, sides, strict=True)]
         wanted = [shown.image for shown in self.start]
         if not self.keeps_looks:
             # What comes back has the look of its domain: so has what it is compared with, else none could be perfect.
@@ -136,6 +145,7 @@ class _Way:
             looks=_looks((real, scaled[0]), (self.fakes, scaled[2])),
             instant=_looks((real, scaled[0]), (bare, scaled[1])),
             agreement=self._agreement(bare),
+            lag_error=lag_error(by_image[0], by_image[1], by_image[2], FARTHER),
             upright=upright(self.fakes, bare),
         )
 
@@ -158,6 +168,12 @@ class _Way:
         if self.direction == BACK:
             return image
         return self.panel.instant.translate(image, BACK, self.look)
+
+
+def _by_image(features: Features, images: Sequence[Image]) -> list[Features]:
+    """Part the windows by the image they are of."""
+    counts = [len(windows([image])) for image in images]
+    return np.split(features, np.cumsum(counts)[:-1])
 
 
 def _looks(real: tuple[Sequence[Image], Features], fake: tuple[Sequence[Image], Features]) -> Looks:

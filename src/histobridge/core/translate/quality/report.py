@@ -62,6 +62,10 @@ class WayQuality(Config):
     """From the target: mean Dice of what the source segmenter finds in translations with what it finds where polarity
     and grey values alone were translated; none from the source, where labels say more, and without a segmenter."""
 
+    lag_error: float | None = None
+    """Standard error of how much farther the looks are than by grey values alone, see `quality.kernel_distance`; none
+    where there are too few crops, and in older files."""
+
     upright: float | None = None
     """Mean correlation with the same image where polarity and grey values alone were translated; clearly
     negative where dark and bright are exchanged against the matching. None in older files."""
