@@ -82,7 +82,7 @@ def meant(project):
     window = (slice(0, SHAPE[0]), slice(0, SHAPE[1]))
     classes, state = project.labels("rat1-a").read(window)
     proposed = np.roll(two_modalities(1, 300, seed=5)[1].classes[:, :260], 7, axis=0)
-    return np.select([state == 3, state == 0], [np.zeros_like(proposed), proposed], classes), state
+    return np.select([state == 3, state == 0], [np.full_like(proposed, 255), proposed], classes), state
 
 
 def export(project, **values):
@@ -90,11 +90,11 @@ def export(project, **values):
     return finish(export_labels(project, project.create_run("export", config), config))
 
 
-def test_reviewed_pixels_win_over_the_proposal_and_ignored_ones_are_background():
+def test_reviewed_pixels_win_over_the_proposal_and_ignored_ones_are_unlabelled():
     classes = np.array([[1, 1, 1, 1]], np.uint8)
     state = np.array([[0, 1, 2, 3]], np.uint8)
-    assert merge(classes, state, np.array([[2, 2, 2, 2]], np.uint8)).tolist() == [[2, 1, 1, 0]]
-    assert merge(classes, state, None).tolist() == [[1, 1, 1, 0]]
+    assert merge(classes, state, np.array([[2, 2, 2, 2]], np.uint8)).tolist() == [[2, 1, 1, 255]]
+    assert merge(classes, state, None).tolist() == [[1, 1, 1, 255]]
 
 
 def test_ome_zarr_is_valid_and_holds_the_labels_at_every_level(project):
@@ -124,16 +124,16 @@ def test_ome_zarr_is_valid_and_holds_the_labels_at_every_level(project):
     assert np.array_equal(classes.levels[0][:], final)
     assert np.array_equal(Pyramid.open(group / "labels" / "state").levels[0][:], state)
     assert np.array_equal(image.levels[0][:], project.pixels("rat1-a").levels[0][:])
-    assert set(np.unique(classes.levels[-1][:])) <= {0, 1, 2}
+    assert set(np.unique(classes.levels[-1][:])) <= {0, 1, 2, 255}
 
 
 def test_label_values_are_integers_in_json_and_named(project):
     export(project)
     path = project.path.parent / "out" / "rat1-a.ome.zarr" / "labels" / "classes" / "zarr.json"
     label = json.loads(path.read_text())["attributes"]["ome"]["image-label"]
-    assert [type(color["label-value"]) for color in label["colors"]] == [int, int]
+    assert [type(color["label-value"]) for color in label["colors"]] == [int, int, int]
     assert label["colors"][0] == {"label-value": 1, "rgba": [0x56, 0xB4, 0xE9, 255]}
-    assert [entry["name"] for entry in label["properties"]] == ["axon", "myelin"]
+    assert [entry["name"] for entry in label["properties"]] == ["axon", "myelin", "unlabelled"]
 
 
 def test_napari_shows_the_labels_in_their_colours(project):
@@ -177,7 +177,7 @@ def test_png_and_tiff_hold_values_and_pixel_size(project):
         assert 'PhysicalSizeX="0.1"' in file.ome_metadata
         assert file.pages[0].get_resolution("MICROMETER")[0] == pytest.approx(10)
     assert np.array_equal(tifffile.imread(out / "rat1-a_state.ome.tif"), state)
-    assert np.array_equal(tifffile.imread(out / "rat1-a_fibres.ome.tif") > 0, final > 0)
+    assert np.array_equal(tifffile.imread(out / "rat1-a_fibres.ome.tif") > 0, np.isin(final, (1, 2)))
     table = json.loads((out / "classes.json").read_text())
     assert [(spec["name"], spec["value"]) for spec in table["classes"]] == [("axon", 1), ("myelin", 2)]
     assert json.loads((out / "rat1-a_classes.png.json").read_text())["reviewed_fraction"] == pytest.approx(130 / 300)

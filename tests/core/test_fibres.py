@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from histobridge.core.fibres import derive_fibres
-from histobridge.core.manifest import ClassSpec, Manifest
+from histobridge.core.fibres import derive_fibres, filled_axons
+from histobridge.core.manifest import MYELINATED_FIBRE, ClassSpec, Manifest
 from histobridge.core.metrics import instance_f1
+from histobridge.core.morphometry import measure_fibres
 from histobridge.core.synthetic import two_modalities
 
 NERVE = Manifest(name="nerve")
@@ -46,6 +47,21 @@ def test_classes_without_a_nested_pair_are_connected_components_of_one_class():
     fibres = derive_fibres(classes, CELLS)
     assert fibres.max() == 3
     assert len({int(fibres[0, column]) for column in (0, 2, 6)}) == 3
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_what_lies_in_an_axon_belongs_to_its_fibre(first):
+    mitochondrion = ClassSpec(name="mitochondrion", value=3, color="#009E73", inside="axon")
+    table = (mitochondrion, *MYELINATED_FIBRE) if first else (*MYELINATED_FIBRE, mitochondrion)
+    manifest = Manifest(name="nerve", classes=table)
+    assert [spec.name for spec in manifest.nested_pair()] == ["axon", "myelin"]
+    assert set(manifest.enclosed_by("myelin")) == {1, 3}
+    classes = np.zeros((40, 40), np.uint8)
+    classes[4:36, 4:36], classes[8:32, 8:32], classes[8:32, 18:22] = 2, 1, 3
+    fibres = derive_fibres(classes, manifest)
+    assert np.array_equal(fibres, (classes > 0).astype(np.uint32))
+    measured = measure_fibres(fibres, filled_axons(classes, manifest), 1, 1.0)
+    assert measured.g_ratio == pytest.approx([24 / 32])
 
 
 def test_ids_are_consecutive_uint32():

@@ -80,6 +80,16 @@ def test_the_bias_is_the_mean_difference_of_matched_fibres():
     assert bias.of_medians == pytest.approx(0.6 - 0.55, abs=0.005)
 
 
+def test_bare_axons_are_no_measure_of_a_sheath_unless_it_was_lost():
+    true = rings([(28, 40), (28, 40), (37, 37), (37, 37)])
+    thin = compare(rings([(37, 40), (37, 40), (37, 37), (37, 37)]), true)
+    assert thin.pairs == 2
+    assert thin.mean == pytest.approx(37 / 40 - 28 / 40, abs=0.01)
+    assert thin.of_medians == pytest.approx(thin.mean, abs=0.01)
+    lost = compare(rings([(28, 40), (40, 40), (37, 37), (37, 37)]), true)
+    assert (lost.pairs, lost.mean) == (2, pytest.approx(0.15, abs=0.01))
+
+
 def test_cut_fibres_do_not_enter_the_bias():
     centres = (CENTRES[0], (60, 200), *CENTRES[2:])
     true = rings([(30, 50)] * 4, centres)

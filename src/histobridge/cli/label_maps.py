@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from histobridge.core.errors import InputError
 from histobridge.core.images.masks import MaskFiles, read_masks
 from histobridge.core.images.open import square
+from histobridge.core.images.pairing import EXPORTED_BESIDE
 from histobridge.core.images.problem import FileError, readable
 from histobridge.core.images.raster import ENDINGS, open_raster, stem
 from histobridge.core.manifest import ClassSpec
@@ -54,7 +55,7 @@ class Predictions:
 
 
 def label_map_files(folder: Path) -> dict[str, Path]:
-    """Files of a folder by the name of their image: without ending, and without ``_classes``."""
+    """Files of a folder by the name of their image, without ending and ``_classes``; not what exports write beside."""
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; name the folder that holds the label maps")
     files: dict[str, Path] = {}
@@ -62,6 +63,8 @@ def label_map_files(folder: Path) -> dict[str, Path]:
         if path.name.startswith(".") or not path.name.lower().endswith(ENDINGS):
             continue
         name = stem(path).removesuffix(EXPORTED)
+        if name.rpartition("_")[2] in EXPORTED_BESIDE:
+            continue
         if name in files:
             raise InputError(f"{files[name]} and {path.name} are both called {name}; leave one of them")
         files[name] = path

@@ -282,8 +282,8 @@ class ExportConfig(Config):
     out: Path = Path("histobridge-export")
     """Folder to write to; made if missing."""
 
-    formats: tuple[Literal["ome-zarr", "png", "tiff"], ...] = ("ome-zarr",)
-    """OME-Zarr 0.5 with image, labels and confidence; PNG or TIFF label maps."""
+    formats: tuple[Literal["ome-zarr", "png", "tiff", "table"], ...] = ("ome-zarr",)
+    """OME-Zarr 0.5 with image, labels and confidence; PNG or TIFF label maps; CSV table of fibres with g-ratios."""
 
     domain: Domain = "target"
     """Whose labels."""

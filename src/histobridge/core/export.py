@@ -1,6 +1,7 @@
 """Write masks where other programs read them: the job `export`."""
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,10 +12,11 @@ from histobridge.core.errors import InputError, ProjectError
 from histobridge.core.export_maps import png_names, tiff_names, write_png_maps, write_tiff_maps
 from histobridge.core.export_publish import recover, remove, taken
 from histobridge.core.export_staging import FIBRE_PIXELS, ExportItem, FinalLabels, proposal_run_of, stage_final
+from histobridge.core.export_table import table_names, write_table
 from histobridge.core.export_zarr import write_ome_zarr, zarr_names
 from histobridge.core.files import read_json, write_json
 from histobridge.core.job import Job, Progress
-from histobridge.core.manifest import ImageRecord
+from histobridge.core.manifest import IGNORE, ImageRecord
 from histobridge.core.project import Project
 from histobridge.core.provenance import provenance
 from histobridge.core.runs import Run
@@ -25,13 +27,18 @@ WRITTEN, BEGUN = "written.json", "begun.json"
 
 
 class _Write(Protocol):
-    """Write one image in one format, read it back, and return the files, the main one first."""
+    """Write one image in one format, read it back, and return the files, the main one first; none if it has nothing."""
 
     def __call__(self, item: ExportItem, out: Path, *, replace: bool) -> list[Path]: ...
 
 
-WRITERS: dict[str, _Write] = {"ome-zarr": write_ome_zarr, "png": write_png_maps, "tiff": write_tiff_maps}
-NAMES = {"ome-zarr": zarr_names, "png": png_names, "tiff": tiff_names}
+WRITERS: dict[str, _Write] = {
+    "ome-zarr": write_ome_zarr,
+    "png": write_png_maps,
+    "tiff": write_tiff_maps,
+    "table": write_table,
+}
+NAMES = {"ome-zarr": zarr_names, "png": png_names, "tiff": tiff_names, "table": table_names}
 
 
 def export_labels(project: Project, run: Run, config: ExportConfig) -> Job[dict[str, Any]]:
@@ -87,7 +94,7 @@ def export_labels(project: Project, run: Run, config: ExportConfig) -> Job[dict[
             image = project.pixels(record.id).levels[0]
             if "ome-zarr" in config.formats:
                 room_for(out, pyramid_bytes(record.shape, record.dtype))
-            item = ExportItem(record, image, project.classes, labels, provenance(project, run, record, labels))
+            item = ExportItem(record, image, project.manifest, labels, provenance(project, run, record, labels))
             for position, name in enumerate(config.formats):
                 if (record.id, name) in done:
                     continue
@@ -97,8 +104,9 @@ def export_labels(project: Project, run: Run, config: ExportConfig) -> Job[dict[
                 files = WRITERS[name](item, out, replace=config.replace or (record.id, name) in begun)
                 for stale in {out / file for file in NAMES[name](record.id)} - set(files):
                     remove(stale)
-                written.append(_entry(record, name, files, labels))
-                write_json(run.path / WRITTEN, written)
+                if files:
+                    written.append(_entry(record, name, files, labels))
+                    write_json(run.path / WRITTEN, written)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return {"written": written, "notes": notes, "out": str(out)}
@@ -108,7 +116,7 @@ def _wanted(project: Project, config: ExportConfig) -> list[ImageRecord]:
     """Images to export; raise if one that was named, or all, have neither labels nor a proposal."""
     if not config.formats:
         raise InputError("no format was chosen; expected at least one of " + ", ".join(WRITERS))
-    named = [project.image(image_id) for image_id in config.images]
+    named = [project.image(image_id) for image_id in dict.fromkeys(config.images)]
     records = [
         record
         for record in named or project.images(config.domain)
@@ -151,6 +159,9 @@ def _prepare(out: Path, project: Project, config: ExportConfig, parts: list[tupl
     except OSError as error:
         raise InputError(f"out: {out} cannot be written ({why(error)}); give another folder") from error
     finals = [out / name for record, form in parts for name in NAMES[form](record.id)]
+    twice = [final for final, count in Counter(finals).items() if count > 1]
+    if twice:
+        raise InputError(f"two images would both be written to {twice[0].name}; export them to folders of their own")
     used = [final for final in finals if final.exists()]
     if used and not config.replace:
         raise taken(used[0])
@@ -158,6 +169,7 @@ def _prepare(out: Path, project: Project, config: ExportConfig, parts: list[tupl
         table = {
             "classes": [spec.model_dump(mode="json") for spec in project.classes],
             "states": {"0": "model", "1": "accepted", "2": "corrected", "3": "ignore"},
+            "unlabelled": IGNORE,
         }
         path = out / CLASS_TABLE
         if path.exists() and not config.replace and read_json(path) != table:
@@ -179,7 +191,8 @@ def _staged(project: Project, record: ImageRecord, scratch: Path, part: tuple[in
 
 def _notes(record: ImageRecord, labels: FinalLabels) -> Iterator[str]:
     if labels.fibres is None:
-        yield f"{record.id}: no fibres, since the image has more than {FIBRE_PIXELS / 1e6:.0f} million pixels"
+        most = f"{FIBRE_PIXELS / 1e6:.0f} million pixels"
+        yield f"{record.id}: no fibres and no table of them, since the image has more than {most}"
     if record.pixel_size_um is None:
         yield f"{record.id}: exported without pixel size, since none is known"
     if not labels.proposal_run and labels.reviewed_fraction < 1:

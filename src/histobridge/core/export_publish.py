@@ -15,7 +15,7 @@ from histobridge.core.errors import HistoBridgeError, InputError
 from histobridge.core.files import fsync_tree, rename_durably
 from histobridge.core.images.pyramid import ArrayLike, blocks
 
-_UNFINISHED = re.compile(r"(?P<name>.+\.(?:ome\.zarr|png|tif))\.(?P<kind>tmp|old)-(?P<pid>\d+)-[0-9a-f]{8}")
+_UNFINISHED = re.compile(r"(?P<name>.+\.(?:ome\.zarr|png|tif|csv))\.(?P<kind>tmp|old)-(?P<pid>\d+)-[0-9a-f]{8}")
 
 
 class ReadBackError(HistoBridgeError):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from histobridge.core.delta import Owner
 from histobridge.core.fibres import derive_fibres
 from histobridge.core.images.pyramid import BLOCK, CHUNK, ArrayLike, Window, blocks
-from histobridge.core.manifest import ClassSpec, ImageRecord
+from histobridge.core.manifest import IGNORE, ImageRecord, Manifest
 from histobridge.core.ownership import standing_owners
 from histobridge.core.project import Project
 from histobridge.core.proposals import has_proposal, read_proposal
@@ -30,7 +30,7 @@ class FinalLabels:
     Parameters
     ----------
     classes : array-like uint8
-        Class values, 0 background; ignored pixels are 0 too.
+        Class values, 0 background; ignored pixels are 255.
     state : array-like uint8
         0 model, 1 accepted, 2 corrected, 3 ignore.
     fibres : array-like uint32, optional
@@ -105,9 +105,9 @@ def stage_final(project: Project, record: ImageRecord, folder: Path) -> Generato
 def merge(
     classes: NDArray[np.uint8], state: NDArray[np.uint8], proposal: NDArray[np.uint8] | None
 ) -> NDArray[np.uint8]:
-    """Take the stored class where the state says so, the proposal's elsewhere, and 0 where pixels are ignored."""
+    """Take the stored class where the state says so, the proposal's elsewhere, and 255 where pixels are ignored."""
     final = classes if proposal is None else np.where(state == MODEL, proposal, classes)
-    return np.where(state == IGNORED, np.uint8(0), final)
+    return np.where(state == IGNORED, np.uint8(IGNORE), final)
 
 
 def _fibres(project: Project, classes: Any, owners: tuple[Owner, ...], folder: Path) -> Any:
@@ -136,6 +136,6 @@ class ExportItem:
 
     record: ImageRecord
     image: ArrayLike
-    specs: tuple[ClassSpec, ...]
+    manifest: Manifest
     labels: FinalLabels
     provenance: dict[str, Any]

@@ -18,6 +18,7 @@ from histobridge.core.export_publish import need_equal, need_identical, publishe
 from histobridge.core.export_staging import ExportItem
 from histobridge.core.files import read_json
 from histobridge.core.images.pyramid import ArrayLike, Pyramid, halve, write_pyramid
+from histobridge.core.manifest import IGNORE
 
 STATES = ((1, "accepted", "#009E73"), (2, "corrected", "#D55E00"), (3, "ignore", "#999999"))
 """Value, name and colour of every state but 0, in colours of Okabe and Ito's palette."""
@@ -74,7 +75,8 @@ def _write_labels(folder: Path, item: ExportItem) -> None:
     """Write the label images and the list of them, and read both back."""
     import zarr
 
-    classes = [(spec.value, spec.name, spec.color) for spec in item.specs]
+    classes = [(spec.value, spec.name, spec.color) for spec in item.manifest.classes]
+    classes.append((IGNORE, "unlabelled", STATES[-1][2]))
     images: dict[str, tuple[ArrayLike, Sequence[tuple[int, str, str]]]] = {"classes": (item.labels.classes, classes)}
     if item.labels.fibres is not None:
         images["fibres"] = (item.labels.fibres, ())
@@ -101,8 +103,7 @@ def image_label(table: Sequence[tuple[int, str, str]]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``image-label`` of a label image that lies two folders below its image. ``colors`` is there even if empty, since
-        some readers need it.
+        ``image-label`` of a label image that lies two folders below its image; without colours where there is no table.
     """
     colors = [{"label-value": value, "rgba": [*bytes.fromhex(color[1:]), 255]} for value, _, color in table]
     properties = [{"label-value": value, "name": name} for value, name, _ in table]

@@ -16,8 +16,9 @@ BYTES_PER_PIXEL = 45
 def derive_fibres(classes: NDArray[np.uint8], manifest: Manifest, owners: Sequence[Owner] = ()) -> NDArray[np.uint32]:
     """Number the fibres of a field.
 
-    For a nested pair of classes every connected inner region (axon) is a fibre, and a watershed over both classes gives
-    each pixel of the outer class (myelin) to one of them; outer regions without any inner one are fibres of their own.
+    For a nested pair of classes every connected inner region (axon) is a fibre, with what lies inside it, and a
+    watershed over both classes gives each pixel of the outer class (myelin) to one of them; outer regions without any
+    inner one are fibres of their own.
     Where the user has said whose a piece of the outer class is, that counts, see `histobridge.core.ownership.honour`.
     Other classes, and all where no class lies inside another, are plain connected components of one class each.
 
@@ -38,8 +39,27 @@ def derive_fibres(classes: NDArray[np.uint8], manifest: Manifest, owners: Sequen
     from skimage.segmentation import relabel_sequential
 
     pair = tuple(spec.value for spec in manifest.nested_pair() or ())
-    fibres = number_fibres(classes, pair, [spec.value for spec in manifest.classes], owners)
+    fibres = number_fibres(filled_axons(classes, manifest), pair, [spec.value for spec in manifest.classes], owners)
     return np.asarray(relabel_sequential(fibres)[0], dtype=np.uint32)
+
+
+def filled_axons(classes: NDArray[np.uint8], manifest: Manifest) -> NDArray[np.uint8]:
+    """Count what lies inside the inner class of the nested pair (a mitochondrion in an axon) as the inner class.
+
+    Parameters
+    ----------
+    classes : ndarray (Y, X) uint8
+        0 background, class values, 255 unlabelled.
+    manifest : Manifest
+
+    Returns
+    -------
+    ndarray (Y, X) uint8
+        The same array where there is no such class.
+    """
+    pair = manifest.nested_pair()
+    enclosed = [value for value in manifest.enclosed_by(pair[0].name) if value != pair[1].value] if pair else []
+    return np.where(np.isin(classes, enclosed), np.uint8(pair[0].value), classes) if pair and enclosed else classes
 
 
 def number_fibres(

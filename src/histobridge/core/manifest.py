@@ -132,12 +132,21 @@ class Manifest(Config):
         return self
 
     def nested_pair(self) -> tuple[ClassSpec, ClassSpec] | None:
-        """Return (inner, outer), such as (axon, myelin), or none if no class lies inside another."""
+        """Return (inner, outer), such as (axon, myelin), or none if no class lies inside another.
+
+        Of classes in classes (a mitochondrion in an axon in myelin) it is the outermost two.
+        """
         by_name = {spec.name: spec for spec in self.classes}
-        for spec in self.classes:
-            if spec.inside:
-                return spec, by_name[spec.inside]
-        return None
+        pairs = [(spec, by_name[spec.inside]) for spec in self.classes if spec.inside]
+        outermost = [pair for pair in pairs if not pair[1].inside]
+        return next(iter(outermost or pairs), None)
+
+    def enclosed_by(self, name: str) -> tuple[int, ...]:
+        """Values of the classes that lie inside one, also by way of others; without its own."""
+        found = {name}
+        while more := {spec.name for spec in self.classes if spec.inside in found} - found:
+            found |= more
+        return tuple(spec.value for spec in self.classes if spec.name in found and spec.name != name)
 
 
 def image_folder(project: Path, record: ImageRecord) -> Path:

@@ -104,13 +104,13 @@ class GRatioBias:
     Parameters
     ----------
     pairs : int
-        Matched fibres that are seen whole in both masks.
+        Matched fibres that are seen whole in both masks and have a sheath in one of them at least.
     mean : float or None
         Mean over the pairs of predicted minus true g-ratio.
     mean_absolute : float or None
         Mean over the pairs of the size of the difference.
     of_medians : float or None
-        Median of all predicted whole fibres minus median of all true ones, matched or not.
+        Median of all predicted whole fibres minus median of all true ones, matched or not; without bare axons.
     """
 
     pairs: int
@@ -132,7 +132,8 @@ def g_ratio_bias(predicted: FibreTable, true: FibreTable, matches: Matches) -> G
     Returns
     -------
     GRatioBias
-        Fibres that are cut count nowhere. None where there is nothing to compare: no pair, or no whole fibre in one.
+        Fibres that are cut count nowhere, nor do axons that are bare in both: 1 is no measure of a sheath. None where
+        there is nothing to compare: no pair, or no whole fibre in one.
     """
     whole = ~predicted.cut, ~true.cut
     g_of = [
@@ -140,8 +141,10 @@ def g_ratio_bias(predicted: FibreTable, true: FibreTable, matches: Matches) -> G
         for table, kept in zip((predicted, true), whole, strict=True)
     ]
     pairs = zip(matches.predicted.tolist(), matches.true.tolist(), strict=True)
-    differences = np.array([g_of[0][p] - g_of[1][t] for p, t in pairs if p in g_of[0] and t in g_of[1]])
-    medians = [float(np.median(list(values.values()))) for values in g_of if values]
+    both = [(g_of[0][p], g_of[1][t]) for p, t in pairs if p in g_of[0] and t in g_of[1]]
+    differences = np.array([found - true_one for found, true_one in both if min(found, true_one) < 1])
+    sheathed = [[g_ratio for g_ratio in values.values() if g_ratio < 1] for values in g_of]
+    medians = [float(np.median(values)) for values in sheathed if values]
     return GRatioBias(
         pairs=len(differences),
         mean=float(differences.mean()) if differences.size else None,

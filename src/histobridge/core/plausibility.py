@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histobridge.core.enclosure import enclosure_score
-from histobridge.core.fibres import derive_fibres
+from histobridge.core.fibres import derive_fibres, filled_axons
 from histobridge.core.manifest import IGNORE, Manifest
 from histobridge.core.metrics import aggregate_g_ratio
 from histobridge.core.morphometry import measure_fibres
@@ -59,10 +59,11 @@ def find(crops: Sequence[Classes], manifest: Manifest) -> Findings:
     if pair is None:
         return Findings(diameters, None, ())
     inner, outer = (spec.value for spec in pair)
+    crops = [filled_axons(crop, manifest) for crop in crops]
     enclosure = float(np.mean([enclosure_score(crop, inner, outer) for crop in crops]))
     aggregate = aggregate_g_ratio(np.concatenate([crop.ravel() for crop in crops]), inner, outer)
     tables = [measure_fibres(derive_fibres(crop, manifest), crop, inner, 1.0, IGNORE) for crop in crops]
-    single = np.concatenate([table.g_ratio[~table.cut] for table in tables])
+    single = np.concatenate([table.g_ratio[~table.cut & (table.g_ratio < 1)] for table in tables])
     g_ratios = () if aggregate is None or not single.size else (aggregate, float(np.median(single)))
     return Findings(diameters, enclosure, g_ratios)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from histobridge.core.calibration import calibration_error, expected_calibration_error
 from histobridge.core.comparison import same_shape
 from histobridge.core.errors import InputError
-from histobridge.core.fibres import derive_fibres
+from histobridge.core.fibres import derive_fibres, filled_axons
 from histobridge.core.instances import Matches, match_instances
 from histobridge.core.manifest import IGNORE, ClassSpec, Manifest
 from histobridge.core.metrics import aggregate_g_ratio, dice, iou
@@ -120,6 +120,7 @@ def _objects(predicted: Classes, truth: Classes, manifest: Manifest) -> Scores:
 def _fibre_scores(predicted: Classes, truth: Classes, manifest: Manifest, pair: tuple[ClassSpec, ClassSpec]) -> Scores:
     """Scores of fibres, each an axon with its sheath."""
     inner, outer = pair
+    predicted, truth = filled_axons(predicted, manifest), filled_axons(truth, manifest)
     unlabelled = truth == IGNORE
     fibres = [_with_axon(derive_fibres(classes, manifest), classes, inner.value) for classes in (predicted, truth)]
     matches = match_instances(fibres[0], fibres[1], INSTANCE_IOU, unlabelled)
