@@ -28,7 +28,8 @@ from histobridge.core.translate.base import look_of
 from histobridge.core.translate.card import card_of
 from histobridge.core.translate.crops import ImageCrops
 from histobridge.core.translate.generators import reach_of
-from histobridge.core.translate.imported import Imported, OfImage, read_generator
+from histobridge.core.translate.imported import Imported, OfImage
+from histobridge.core.translate.importing import read_generator
 from histobridge.core.translate.instant import Instant
 from histobridge.core.translate.learner import build_learner
 from histobridge.core.translate.map_norms import Grid

@@ -44,7 +44,7 @@ JOBS: dict[str, JobKind] = {
     ),
     "import-translator": JobKind(
         ImportTranslatorConfig,
-        "histobridge.core.translate.imported:import_translator",
+        "histobridge.core.translate.importing:import_translator",
         "train",
         "Importing translator",
     ),

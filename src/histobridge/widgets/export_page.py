@@ -5,7 +5,15 @@ from qtpy.QtGui import QDesktopServices
 
 from histobridge.core.config import ExportConfig
 from histobridge.widgets.form import ConfigForm
+from histobridge.widgets.form_editors import SeveralEditor
 from histobridge.widgets.page import WARNING_STYLE, Note, Page, button, row
+
+FORMATS = {
+    "ome-zarr": "OME-Zarr: image, labels, confidence",
+    "png": "PNG: label maps for any program",
+    "tiff": "TIFF: label maps with the pixel size",
+    "table": "Table (CSV): fibres and their g-ratios",
+}
 
 
 class ExportPage(Page):
@@ -16,6 +24,9 @@ class ExportPage(Page):
 
     def build(self) -> None:
         self.form = ConfigForm(ExportConfig(), main=("formats", "out"), labels={"out": "Folder"})
+        formats = self.form.editors["formats"]
+        assert isinstance(formats, SeveralEditor)
+        formats.describe(FORMATS)
         self.start_button = button("Export", self.start, primary=True)
         self.result = Note()
         self.notes = Note(style=WARNING_STYLE)

@@ -1,7 +1,7 @@
 """One editor a kind of field; `value` gives what pydantic shall validate."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -111,6 +111,12 @@ class SeveralEditor(Editor):
             box.toggled.connect(self.changed)
         _fill(self, *self.boxes.values(), vertical=True)
         self.set(value)
+
+    def describe(self, words: Mapping[str, str]) -> None:
+        """Say in a few words what choices are."""
+        for choice, text in words.items():
+            self.boxes[choice].setText(text)
+            self.boxes[choice].setAccessibleName(text)
 
     def value(self) -> tuple[str, ...]:
         return tuple(choice for choice, box in self.boxes.items() if box.isChecked())

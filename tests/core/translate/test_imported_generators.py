@@ -12,7 +12,8 @@ from histobridge.core.config import TrainTranslatorConfig
 from histobridge.core.errors import InputError
 from histobridge.core.translate.base import look_of, translate_blocks, translate_window
 from histobridge.core.translate.card import card_of
-from histobridge.core.translate.imported import Imported, read_generator
+from histobridge.core.translate.imported import Imported
+from histobridge.core.translate.importing import read_generator
 from histobridge.core.translate.instant import Instant
 from histobridge.core.translate.map_norms import Grid, MapNorm, Moments, Place
 from histobridge.core.translate.resnet import build_resnet
@@ -130,6 +131,30 @@ def test_measuring_a_whole_image_tells_how_far_it_is():
     assert shares == sorted(shares)
 
 
+@pytest.mark.parametrize("spread", SPREADS)
+@pytest.mark.parametrize("noise", [0.0, 1 / 255])
+def test_a_margin_without_tissue_does_not_change_the_translation_of_the_tissue(spread, noise):
+    """Normalised by itself a tile of resin becomes noise hundreds of times as strong as the tissue."""
+    torch.manual_seed(0)
+    net = build_resnet(4, 2)
+    tissue = np.tile(drifting((64, 64))[:, :32], (1, 3))
+    grain = np.random.default_rng(1).normal(0, noise, (64, 32)).astype(np.float32)
+    image = np.concatenate([grain - 0.9, tissue], axis=1)
+    alone, beside = (translated(imported(deepcopy(net), spread, 32), each) for each in (tissue, image))
+    off = np.abs(beside[:, 64:] - alone[:, 32:])
+    assert off.mean() < 0.05 * alone.std()
+
+
+@pytest.mark.parametrize("longer", [1, 2, 4])
+def test_an_image_a_little_longer_than_its_tiles_is_translated_like_one_of_a_fitting_size(longer):
+    """A sliver of a tile has no statistics: at a quarter of the size a corner of two pixels is one value."""
+    torch.manual_seed(0)
+    net, image = build_resnet(4, 2), drifting((64 + longer, 64 + longer))
+    fitting = plain(deepcopy(net), image[:64, :64])
+    assert translated(imported(net, "pooled", 64), image).std() == pytest.approx(fitting.std(), rel=0.2)
+    assert {part.stop - part.start for part in Grid((514, 514), 512).window(1, 1)} == {254}
+
+
 @pytest.mark.parametrize("antialiased", [False, True])
 def test_the_network_of_a_file_is_told_from_its_weights(tmp_path, antialiased):
     net = build_resnet(3, 2, antialiased=antialiased)
@@ -151,4 +176,12 @@ def test_files_of_other_networks_are_refused_by_name(tmp_path):
     colour = build_resnet(2, 1, image_channels=3)
     save_file(colour.state_dict(), file)
     with pytest.raises(InputError, match=r"g\.safetensors does not fit.*one grey channel"):
+        read_generator(file)
+    damaged = {name: tensor.clone() for name, tensor in build_resnet(2, 1).state_dict().items()}
+    damaged["1.weight"][0] = float("nan")
+    save_file(damaged, file)
+    with pytest.raises(InputError, match=r"1\.weight \(torch\.float32\) holds values that are no finite numbers"):
+        read_generator(file)
+    save_file({"1.weight": torch.zeros(5000, 1, 1, 1)}, file)
+    with pytest.raises(InputError, match=r"g\.safetensors has the weights 1\.weight"):
         read_generator(file)

@@ -47,12 +47,12 @@ class ImportTranslatorConfig(Config):
     """Statistics of the norms: `pooled` over the whole image, or `interpolated` between tiles where the illumination
     drifts over an image."""
 
-    tile_px: PositiveInt = Field(512, multiple_of=4, le=1024)
+    tile_px: int = Field(512, multiple_of=4, ge=64, le=1024)
     """Side of the tiles in which an image is measured, at the working scale."""
 
     sweeps: PositiveInt = 2
     """How often an image is read to be measured; each time but the first makes one more layer exact, so that with as
-    many as there are norms pooled statistics are those of the image as a whole."""
+    many as there are norms pooled statistics are those of the image as a whole, without its empty tiles."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to look at the result; `auto` takes the GPU if there is one."""

@@ -2,38 +2,29 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from copy import deepcopy
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
-from typing import Any
 
+import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from histobridge.core.config import Direction, TrainTranslatorConfig
-from histobridge.core.device import choose_device
-from histobridge.core.errors import InputError
+from histobridge.core.config import Direction
 from histobridge.core.job import Job, Progress
-from histobridge.core.matching import load_matching
-from histobridge.core.project import Project
-from histobridge.core.runs import Run
 from histobridge.core.translate.base import Image, Look, Window, check_direction, translate_window
-from histobridge.core.translate.card import TranslatorCard, card_of
+from histobridge.core.translate.card import TranslatorCard
 from histobridge.core.translate.cyclegan import CycleGan
-from histobridge.core.translate.generators import generator_of, reach_of
-from histobridge.core.translate.import_config import ImportTranslatorConfig, Spread
+from histobridge.core.translate.generators import generator_of
+from histobridge.core.translate.import_config import Spread
 from histobridge.core.translate.instant import Instant
 from histobridge.core.translate.map_norms import Grid, Moments, Place, Statistics, norms_of, with_map_norms
-from histobridge.core.translate.quality.lines import result_of
-from histobridge.core.translate.quality.measure import examine
-from histobridge.core.translate.quality.panel import panel_of_project
-from histobridge.core.translate.quality.report import write_quality
 
 IMAGES_KEPT = 8
 """Images whose statistics are remembered."""
+
+EMPTY, FULL = 0.1, 0.9
+"""A tile is empty if its grey values vary less than this share of what they do in the tile at this quantile."""
 
 Read = Callable[[Window], Image]
 
@@ -96,12 +87,15 @@ class Imported(CycleGan):
 
         In the first sweep layers normalise tiles by themselves; each further one settles the next layer, which is then
         normalised as it will be used. Those behind it must not be settled yet: what they showed after layers that have
-        changed since would not fit, and such misfits grow from layer to layer.
+        changed since would not fit, and such misfits grow from layer to layer. Tiles without tissue count for nothing:
+        a tile of the embedding resin, normalised by itself, is noise hundreds of times as strong as the tissue.
         """
         grid = Grid(shape, self.card.tile_px)
         rows, columns = grid.counts
         norms = norms_of(self.generators[direction])
         statistics: Statistics = {}
+        deviations = [float(read(grid.window(*place)).std()) for place in product(range(rows), range(columns))]
+        with_tissue = np.array(deviations) >= EMPTY * np.quantile(deviations, FULL)
         for sweep in range(self.card.sweeps):
             settled = {name: statistics[name] for name in list(norms)[:sweep]}
             seen = OfImage(self, direction, grid, settled)
@@ -112,7 +106,7 @@ class Imported(CycleGan):
                 for name, norm in norms.items():
                     found[name].append(norm.measured)
                 yield Progress(number, self.card.sweeps * rows * columns, "measuring the whole image")
-            statistics = {name: _table(tiles, grid) for name, tiles in found.items()}
+            statistics = {name: _table(tiles, grid, with_tissue) for name, tiles in found.items()}
         return statistics
 
     @staticmethod
@@ -159,120 +153,16 @@ class OfImage:
             place.tile = place.spread = None
 
 
-def _table(tiles: list[tuple[Tensor, Tensor, int]], grid: Grid) -> Moments:
-    """Arrange what was measured in each tile, row by row."""
-    means = torch.stack([mean for mean, _, _ in tiles], dim=1)
-    variances = torch.stack([variance for _, variance, _ in tiles], dim=1)
-    counts = torch.tensor([float(count) for _, _, count in tiles], device=means.device)
+def _table(tiles: list[tuple[Tensor, Tensor, int]], grid: Grid, with_tissue: NDArray[np.bool_]) -> Moments:
+    """Arrange what was measured in each tile, row by row; where there is no tissue, of the nearest tile with some."""
+    from scipy.ndimage import distance_transform_edt
+
+    places = distance_transform_edt(~with_tissue.reshape(grid.counts), return_distances=False, return_indices=True)
+    nearest = np.ravel_multi_index(tuple(places), grid.counts).ravel()
+    means = torch.stack([tiles[tile][0] for tile in nearest], dim=1)
+    variances = torch.stack([tiles[tile][1] for tile in nearest], dim=1)
+    pixels = [float(count) if full else 0.0 for (_, _, count), full in zip(tiles, with_tissue, strict=True)]
+    counts = torch.tensor(pixels, device=means.device)
     return Moments(
         means.unflatten(1, grid.counts), variances.unflatten(1, grid.counts), counts.unflatten(0, grid.counts)
     )
-
-
-# -- import ------------------------------------------------------------------------------------------------------------
-
-
-def read_generator(path: Path) -> tuple[nn.Sequential, TrainTranslatorConfig]:
-    """Read a residual generator as published, of one grey channel, with instance norms.
-
-    Parameters
-    ----------
-    path : Path
-        Safetensors file with the weights by the number of their layer, as `build_resnet` has them (``1.weight``,
-        ``10.body.1.weight``) or with the prefixes of the first implementation (``model.10.conv_block.1.weight``).
-
-    Returns
-    -------
-    generator : nn.Sequential
-    config : TrainTranslatorConfig
-        Of the method whose published generator it is: `cyclegan`, or the anti-aliased one of `cut`.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read or is of another network.
-    """
-    expected = (
-        "expected a safetensors file of a residual generator with one grey channel and instance norms; "
-        "save its weights with safetensors.torch.save_file where it was trained"
-    )
-    try:
-        found = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{path} cannot be read ({error}); {expected}") from error
-    tensors = {
-        name.removeprefix("model.").replace("conv_block", "body"): tensor
-        for name, tensor in found.items()
-        if not name.endswith((".filt", ".kernel"))
-    }
-    first = tensors.get("1.weight")
-    if first is None or first.ndim != 4:
-        raise InputError(f"{path} has the weights {', '.join(list(found)[:4])} ...; {expected}")
-    config = TrainTranslatorConfig(
-        method="cyclegan" if "7.weight" in tensors else "cut",
-        published=True,
-        channels=first.shape[0],
-        blocks=max(1, sum(name.endswith(".body.1.weight") for name in tensors)),
-    )
-    net = generator_of(config)
-    try:
-        net.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise InputError(f"{path} does not fit: {' '.join(str(error).split())}; {expected}") from error
-    return net, config
-
-
-def import_translator(project: Project, run: Run, config: ImportTranslatorConfig) -> Job[dict[str, Any]]:
-    """Make generators that were trained elsewhere a translator of a project, and look at what they make.
-
-    Parameters
-    ----------
-    project : Project
-    run : Run
-        Gets ``translator.safetensors``, ``translator.json`` and, with both directions, ``quality.json``.
-    config : ImportTranslatorConfig
-
-    Yields
-    ------
-    Progress
-
-    Returns
-    -------
-    dict
-        ``directions``, and ``verdict`` in words and ``measured``, a row a measure, where the images are large enough to
-        tell.
-
-    Raises
-    ------
-    InputError
-        If no file is given, one is of another network, or the two are of different ones.
-    ProjectError
-        If the domains are not matched.
-    """
-    matching = load_matching(project, run.settle(matching=load_matching(project, config.matching).run)["matching"])
-    files = config.files
-    if not files:
-        raise InputError("no generator was given; name its file with source_to_target, target_to_source, or both")
-    yield Progress(0, 2, "reading the generators")
-    read = {way: read_generator(path) for way, path in files.items()}
-    network, *others = [network for _, network in read.values()]
-    if others and others[0] != network:
-        raise InputError(f"{' and '.join(map(str, files.values()))} are of different networks; import them one by one")
-    instant = Instant(matching.invert, matching.source_look, matching.target_look)
-    working_um = (matching.source_working_um, matching.target_working_um)
-    own = {"spread": config.spread, "tile_px": config.tile_px, "sweeps": config.sweeps, "ways": tuple(files)}
-    card = card_of(network, instant, reach_of(network)).model_copy(
-        update={"run": run.id, "working_um": working_um, **own}
-    )
-    where = choose_device(config.device)
-    translator = Imported({way: deepcopy(net).to(where) for way, (net, _) in read.items()}, instant, card)
-    translator.save(run.path)
-    yield Progress(1, 2, "looking at what it makes")
-    result: dict[str, Any] = {"directions": list(files)}
-    panel = panel_of_project(project, matching, config.device)
-    if panel is not None:
-        quality, pictures = examine(translator, panel)
-        write_quality(run.path, quality)
-        result |= result_of(quality)
-        yield Progress(2, 2, "looked at what it makes", {}, pictures)
-    return result

@@ -12,17 +12,20 @@ from histobridge.core.translate.base import Window
 from histobridge.core.translate.import_config import Spread
 from histobridge.core.translate.norms import EPSILON
 
+STRIDE = 4
+"""Of the networks, in pixels."""
+
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Tiles that divide an image; the last of a row or column may be smaller.
+    """Tiles that divide an image, all of about one size: a sliver at the border would have no statistics to speak of.
 
     Parameters
     ----------
     shape : tuple of int
         (Y, X) of the image.
     tile_px : int
-        Side of a tile, a multiple of the strides of the network.
+        Longest side of a tile, a multiple of `STRIDE`.
     """
 
     shape: tuple[int, int]
@@ -33,10 +36,18 @@ class Grid:
         """Rows and columns of tiles."""
         return -(-self.shape[0] // self.tile_px), -(-self.shape[1] // self.tile_px)
 
+    @property
+    def sides(self) -> tuple[int, int]:
+        """(Y, X) of a tile, multiples of `STRIDE`; the last of a row or column may be a little smaller."""
+        high, wide = (
+            -(-size // (count * STRIDE)) * STRIDE for size, count in zip(self.shape, self.counts, strict=True)
+        )
+        return high, wide
+
     def window(self, row: int, column: int) -> Window:
         """Pixels of one tile."""
-        starts = row * self.tile_px, column * self.tile_px
-        stops = (min(start + self.tile_px, size) for start, size in zip(starts, self.shape, strict=True))
+        starts = row * self.sides[0], column * self.sides[1]
+        stops = (min(start + side, size) for start, side, size in zip(starts, self.sides, self.shape, strict=True))
         one, other = (slice(start, stop) for start, stop in zip(starts, stops, strict=True))
         return one, other
 
@@ -51,7 +62,7 @@ class Moments(NamedTuple):
     """(C, rows, columns)."""
 
     counts: Tensor
-    """(rows, columns): pixels of the layer."""
+    """(rows, columns): pixels of the layer; 0 where the tile is empty and says nothing of the tissue."""
 
     def pooled(self) -> tuple[Tensor, Tensor]:
         """Mean and variance of all pixels, (1, C, 1, 1) each, by the law of total variance."""
@@ -143,10 +154,11 @@ class MapNorm(nn.Module):
         assert place.grid is not None
         assert moments is not None
         axes = []
-        for first, crop, size, count in zip(place.origin, place.crop, x.shape[2:], place.grid.counts, strict=True):
+        spans = (side * count for side, count in zip(place.grid.sides, place.grid.counts, strict=True))
+        for first, crop, size, span in zip(place.origin, place.crop, x.shape[2:], spans, strict=True):
             stride = crop // size
             middles = first + (torch.arange(size, device=x.device, dtype=torch.float32) + 0.5) * stride
-            axes.append(2 * middles / (place.grid.tile_px * count) - 1)
+            axes.append(2 * middles / span - 1)
         rows, columns = torch.meshgrid(*axes, indexing="ij")
         table = torch.cat([moments.means, moments.variances])[None]
         found = functional.grid_sample(
