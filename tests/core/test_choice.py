@@ -15,10 +15,15 @@ def but(**measures):
     return GOOD.model_copy(update=measures)
 
 
-def test_total_is_the_mean_without_consistency_and_without_what_is_unknown():
+def test_total_is_the_mean_without_consistency_and_without_what_is_unknown_of_any_route():
     choice = decide({"tutorship": GOOD, "adaptation": but(reverse=None, g_ratio=None)}, 0.5)
-    assert choice.evidence["tutorship"].total == pytest.approx((0.75 + 0.9 + 0.7 + 1.0) / 4)
-    assert choice.evidence["adaptation"].total == pytest.approx((0.9 + 0.7) / 2)
+    assert choice.evidence["tutorship"].total == choice.evidence["adaptation"].total == pytest.approx((0.9 + 0.7) / 2)
+    assert decide({"tutorship": GOOD}, 0.5).evidence["tutorship"].total == pytest.approx((0.75 + 0.9 + 0.7 + 1.0) / 4)
+
+
+def test_a_route_alone_is_chosen_and_it_is_said_that_it_was_alone():
+    choice = decide({"tutorship": GOOD}, 1.0)
+    assert (choice.chosen, choice.reason) == ("tutorship", "Tutorship: there was no other route to compare it with.")
 
 
 @pytest.mark.parametrize("better", ["tutorship", "adaptation"])

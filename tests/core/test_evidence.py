@@ -4,7 +4,7 @@ import pytest
 from histobridge.core.choice import decide
 from histobridge.core.config import MatchConfig
 from histobridge.core.errors import InputError
-from histobridge.core.evidence import gather
+from histobridge.core.evidence import _agreement, gather
 from histobridge.core.job import finish
 from histobridge.core.target_model import TargetModel, View
 
@@ -37,6 +37,12 @@ def test_a_route_that_fails_is_never_chosen_nor_fused_in(gathered):
 def test_source_images_in_the_look_of_the_target_are_segmented_as_labelled(gathered):
     assert gathered.evidence["tutorship"].consistency > 0.6
     assert gathered.evidence["adaptation"].consistency > 0.6
+
+
+def test_two_routes_that_find_nothing_do_not_agree():
+    empty, full = [np.zeros((4, 4), np.uint8)], [np.ones((4, 4), np.uint8)]
+    assert _agreement(empty, empty, (1,)) == 0
+    assert _agreement(full, full, (1,)) == 1
 
 
 def test_agreement_is_of_the_two_routes_that_differ_most(sample_loop, gathered):

@@ -1,6 +1,6 @@
 """Which route was chosen without labels of the target, and why."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pydantic import Field
 
@@ -88,7 +88,7 @@ def decide(evidence: Mapping[str, Evidence], agreement: float) -> Choice:
     Parameters
     ----------
     evidence : mapping of str to Evidence
-        By route, at least one; totals are filled in.
+        By route, at least one; totals are filled in, over the measures that all routes have.
     agreement : float
         Mean Dice between the predictions of the routes on the target, in [0, 1].
 
@@ -103,12 +103,15 @@ def decide(evidence: Mapping[str, Evidence], agreement: float) -> Choice:
     """
     if not evidence:
         raise InputError("there is no route to choose from; expected the evidence of at least one")
-    weighed = {route: found.model_copy(update={"total": _total(found)}) for route, found in evidence.items()}
+    names = [name for name in COMPARED if all(getattr(found, name) is not None for found in evidence.values())]
+    weighed = {route: found.model_copy(update={"total": _total(found, names)}) for route, found in evidence.items()}
     flaws = {route: _flaw(route, weighed) for route in weighed}
     left = sorted((route for route in weighed if not flaws[route]), key=lambda route: -weighed[route].total)
     flawed = "; ".join(flaw for flaw in flaws.values() if flaw)
     if not left:
         chosen, reason = FUSED, f"Every route has a flaw: {flawed}. Both, fused."
+    elif len(weighed) == 1:
+        chosen, reason = left[0], f"{left[0].capitalize()}: there was no other route to compare it with."
     elif len(left) == 1:
         chosen, reason = left[0], f"{left[0].capitalize()}: {flawed}."
     elif agreement >= AGREE:
@@ -151,9 +154,9 @@ def write_choice(run: Run, choice: Choice) -> None:
     write_json(run.path / FILE, choice.model_dump(mode="json"))
 
 
-def _total(found: Evidence) -> float:
-    values = [value for name in COMPARED if (value := getattr(found, name)) is not None]
-    return sum(values) / len(values) if values else 0.0
+def _total(found: Evidence, names: Sequence[str]) -> float:
+    values: list[float] = [getattr(found, name) for name in names]
+    return sum(values) / max(1, len(values))
 
 
 def _flaw(route: str, evidence: Mapping[str, Evidence]) -> str:

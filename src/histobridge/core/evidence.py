@@ -124,11 +124,15 @@ def gather(project: Project, models: Mapping[str, TargetModel], reverse_steps: i
             consistency=_consistency(model, source), reverse=reverse, **_looks(project, predicted[route], expected)
         )
     values = _values(project)
-    agreements = [
-        np.mean([mean_dice(a, b, values) for a, b in zip(predicted[one], predicted[other], strict=True)])
-        for one, other in combinations(predicted, 2)
-    ]
-    return Gathered(evidence, float(min(agreements, default=1.0)))
+    agreements = [_agreement(predicted[one], predicted[other], values) for one, other in combinations(predicted, 2)]
+    return Gathered(evidence, min(agreements, default=1.0))
+
+
+def _agreement(one: Sequence[Classes], other: Sequence[Classes], values: Sequence[int]) -> float:
+    """Mean Dice of two predictions; 0 where both are empty, for two routes that find nothing confirm nothing."""
+    if not any(np.isin(found, values).any() for found in (*one, *other)):
+        return 0.0
+    return float(np.mean([mean_dice(a, b, values) for a, b in zip(one, other, strict=True)]))
 
 
 def _values(project: Project) -> tuple[int, ...]:

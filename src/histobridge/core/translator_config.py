@@ -12,6 +12,9 @@ from histobridge.core.translate.syndiff_settings import STARTED_FROM, SynDiffSet
 SIMILARITY_PX = 32
 """Smallest crop in which places of BridgeCUT's self-similarity have others around them."""
 
+JUDGED_PX = 32
+"""Smallest crop of which a published discriminator sees more than one place."""
+
 Orientation = Literal["upright", "mirrored", "flipped", "turned"]
 Method = Literal["cyclegan", "cut", "fastcut", "syndiff", "bridgecut"]
 
@@ -133,6 +136,16 @@ class TrainTranslatorConfig(Config):
             )
         return self
 
+    @model_validator(mode="after")
+    def _crops_can_be_judged(self) -> "TrainTranslatorConfig":
+        """Refuse crops that a published discriminator sees as one pixel, of which there are no statistics."""
+        if self.published and self.crop_px < JUDGED_PX:
+            raise ValueError(
+                f"crop_px: {self.crop_px} found, at least {JUDGED_PX} expected by discriminators as published; "
+                "take larger crops, or set published to false"
+            )
+        return self
+
     @model_validator(mode="before")
     @classmethod
     def _from_preset(cls, values: Any) -> Any:
@@ -141,7 +154,9 @@ class TrainTranslatorConfig(Config):
             return values
         from histobridge.core.translate.presets import PRESETS
 
-        presets = PRESETS.get(values.get("method", "bridgecut"), {})
+        presets = PRESETS.get(values.get("method", "bridgecut"))
+        if presets is None:
+            return values  # The method itself is wrong, and that is said.
         if values["preset"] not in presets:
             if any(values["preset"] in of_method for of_method in PRESETS.values()):
                 raise ValueError(

@@ -173,6 +173,11 @@ def test_the_ladder_ends_on_the_processor_with_one_sentence_a_rung(method):
 
 def test_only_errors_of_memory_lead_down_the_ladder():
     assert all(map(is_out_of_memory, (OUT, OUT_ON_CPU, MemoryError())))
+    of_cudnn = (
+        "INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+        "FIND was unable to find an engine to execute this computation",
+    )
+    assert all(is_out_of_memory(RuntimeError(words)) for words in of_cudnn)
     assert not is_out_of_memory(RuntimeError("the size of tensor a must match the size of tensor b"))
     assert step_down(BRIEF, RuntimeError("shapes differ"), on_gpu=True) is None
 

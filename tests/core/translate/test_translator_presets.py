@@ -36,3 +36,14 @@ def test_the_configuration_of_the_authors_of_syndiff_can_be_chosen():
     assert (config.crop_px, config.syndiff.attention_levels) == (256, (4,))
     with pytest.raises(InputError, match=r"of another method.*faithful, fast, cpu"):
         parse_config("train-translator", {"method": "cut", "preset": "faithful-256"})
+
+
+def test_a_wrong_method_is_told_as_such_even_with_a_preset():
+    with pytest.raises(InputError, match=r"method.*'cyclegan', 'cut'"):
+        parse_config("train-translator", {"method": "cyclgan", "preset": "fast"})
+
+
+@pytest.mark.parametrize("method", ["cyclegan", "cut", "syndiff"])
+def test_crops_of_one_place_for_a_published_discriminator_are_refused(method):
+    with pytest.raises(InputError, match=r"crop_px: 16 found, at least 32 expected by discriminators as published"):
+        parse_config("train-translator", {"method": method, "published": True, "crop_px": 16})

@@ -22,6 +22,12 @@ MEETING = timedelta(minutes=3)
 PATIENCE = timedelta(hours=1)
 """How long others wait while the first process chooses and saves a checkpoint."""
 
+STEP = timedelta(minutes=10)
+"""How long gradients of others are waited for; on GPUs nothing else tells that another process has failed."""
+
+_patient: list[distributed.ProcessGroup] = []
+"""The group in which is waited for the first process, while several train together."""
+
 
 @contextmanager
 def gathered(meeting: Path, rank: int, size: int, device: str = "auto") -> Iterator[None]:
@@ -56,10 +62,12 @@ def gathered(meeting: Path, rank: int, size: int, device: str = "auto") -> Itera
             "as there are GPUs, or set device to cpu"
         )
     backend = "cpu:gloo,cuda:nccl" if kinds[rank] == "cuda" else "gloo"
-    distributed.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=PATIENCE)
+    distributed.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=STEP)
     try:
+        _patient.append(distributed.new_group(backend="gloo", timeout=PATIENCE))
         yield
     finally:
+        _patient.clear()
         distributed.destroy_process_group()
 
 
@@ -78,7 +86,7 @@ def agreed(yes: bool) -> bool:
     if not _several():
         return yes
     votes = torch.tensor(int(yes))
-    distributed.all_reduce(votes, distributed.ReduceOp.MIN)
+    distributed.all_reduce(votes, distributed.ReduceOp.MIN, group=_patient[0])
     return bool(votes)
 
 
@@ -87,7 +95,7 @@ def told(yes: bool = True) -> bool:
     if not _several():
         return yes
     word = torch.tensor(int(yes))
-    distributed.broadcast(word, 0)
+    distributed.broadcast(word, 0, group=_patient[0])
     return bool(word)
 
 

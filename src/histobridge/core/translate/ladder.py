@@ -11,7 +11,9 @@ from histobridge.core.errors import InputError
 from histobridge.core.translate import crew
 from histobridge.core.translator_config import TrainTranslatorConfig
 
-SIGNS = ("out of memory", "not enough memory", "can't allocate memory", "ALLOC_FAILED")
+SIGNS = ("out of memory", "not enough memory", "can't allocate memory", "ALLOC_FAILED", "ALLOCATION_FAILED")
+SIGN_OF_CUDNN = "unable to find an engine to execute this computation"
+"""What PyTorch says where cuDNN has tried all ways to convolve and none had memory to work in."""
 SMALLEST_CROP = 64
 COMPILERS = ("torch._dynamo", "torch._inductor", "torch._functorch")
 WHOLE_BATCH = ("syndiff", "bridgecut")
@@ -45,7 +47,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out, on a GPU or, where the system says so at all, on the CPU."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in SIGNS)
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in (*SIGNS, SIGN_OF_CUDNN))
 
 
 def is_of_compiler(error: BaseException) -> bool:

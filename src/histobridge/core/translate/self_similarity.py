@@ -38,7 +38,7 @@ def self_similarity(images: Tensor) -> Tensor:
     patches after Jung, Kwon and Ye 2022 (arXiv 2203.01532), with fixed filters in place of learned features.
     """
     images = images.float()
-    filters = _filters().to(images.device)
+    filters = _filters(images.device)
     margin = filters.shape[-1] // 2
     padded = functional.pad(images, (margin,) * 4, mode="reflect")
     described = functional.conv2d(padded, filters, stride=STRIDE)
@@ -73,8 +73,11 @@ def similarity_loss(before: Tensor, after: Tensor) -> Tensor:
 
 
 @cache
-def _filters() -> Tensor:
-    """Gaussian derivatives along x, y, xx, xy, yy at each scale, (10, 1, K, K), normalised by scale, summing to 0."""
+def _filters(device: torch.device) -> Tensor:
+    """Gaussian derivatives along x, y, xx, xy, yy at each scale, (10, 1, K, K), normalised by scale, summing to 0.
+
+    Kept on each device: to copy them there in every step would wait for all that is under way.
+    """
     reach = round(3 * max(SCALES_PX))
     at = torch.arange(-reach, reach + 1, dtype=torch.float64)
     filters = []
@@ -85,4 +88,4 @@ def _filters() -> Tensor:
         for y, x in ((line, first), (first, line), (line, second), (first, first), (second, line)):
             filters.append(y[:, None] * x)
     bank = torch.stack(filters)[:, None]
-    return (bank - bank.mean(dim=(2, 3), keepdim=True)).float()
+    return (bank - bank.mean(dim=(2, 3), keepdim=True)).float().to(device)

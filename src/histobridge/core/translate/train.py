@@ -17,7 +17,7 @@ from histobridge.core.device import cache_device, choose_device
 from histobridge.core.errors import ProjectError
 from histobridge.core.job import Job, Progress
 from histobridge.core.translate import crew
-from histobridge.core.translate.crops import Field, bytes_of, crops_of, values_of
+from histobridge.core.translate.crops import Field, ImageCrops, bytes_of, crops_of, values_of
 from histobridge.core.translate.fixed_tiles import FixedTiles
 from histobridge.core.translate.instant import Instant
 from histobridge.core.translate.ladder import Outside, after_kills, changed, changes, is_out_of_memory, step_down
@@ -112,6 +112,7 @@ class _Training:
             torch.cuda.empty_cache()
             torch.backends.cudnn.benchmark = True
         learner = build_learner(self.config, self.device, self.values)
+        self.crops: dict[Domain, ImageCrops] = {}  # What is kept on the device counts as taken there.
         self.crops = crops_of(self.fields, self.config, self.config.seed, self._cache())
         if checkpoint is not None:
             self._restore(learner, *checkpoint)

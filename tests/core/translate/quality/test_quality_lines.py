@@ -78,6 +78,15 @@ def test_looks_that_are_farther_by_no_more_than_chance_are_no_reason_to_doubt():
     assert quality(ways={THERE: way(looks=looks(0.07), lag_error=0.02)}).verdict == "doubtful"
 
 
+def test_a_segmenter_that_finds_nothing_cannot_tell_and_that_is_said():
+    blind = quality(structure=structure(dice_before=0.0, dice_after=0.0, count=None, size=None, boundary_px=None))
+    assert blind.verdict == "doubtful"
+    assert "learn the labels again" in blind.reasons[0]
+    seeing = quality(structure=structure(dice_before=0.8, dice_after=0.0, count=None, size=None, boundary_px=None))
+    assert seeing.verdict == "failed"
+    assert blind.score > seeing.score
+
+
 def test_what_was_not_measured_has_no_line():
     bare = quality(structure=None, ways={THERE: way(cycle=None, robust=None, upright=None)})
     assert set(said(bare)) == {"look, source to target", "distances, source to target"}

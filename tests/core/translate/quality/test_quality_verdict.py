@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -145,6 +147,20 @@ def test_agreement_falls_where_the_segmenter_finds_something_else_in_images_of_t
     )
     assert kept > 0.95 > 0.9 > grown > gone
     assert measure(panel.instant, panel).ways["target_to_source"].agreement == 1
+
+
+@pytest.mark.parametrize("change", [lambda image: np.full_like(image, -1), lambda image: image + 0.9])
+def test_where_nothing_is_found_by_grey_values_alone_there_is_nothing_to_agree_with(panel, change):
+    """As where a segmenter is blind to the other modality: a translator that blanks all agreed with it perfectly."""
+
+    class Back(Bent):
+        def translate(self, image, direction, look, origin=(0, 0)):
+            return self.change(image).astype(np.float32) if direction == "target_to_source" else image
+
+    seen = measure(Back(change), panel).ways["target_to_source"]
+    assert seen.agreement is not None
+    dark = [replace(shown, image=np.minimum(shown.image, -0.2)) for shown in panel.target]
+    assert measure(Back(change), replace(panel, target=dark)).ways["target_to_source"].agreement is None
 
 
 class Oneway(Bent):

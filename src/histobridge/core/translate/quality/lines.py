@@ -79,13 +79,13 @@ def is_exchanged(way: WayQuality) -> bool:
 def _of_structure(found: Structure) -> Iterator[Line]:
     share = found.dice_after / max(found.dice_before, TINY)
     verdict = _graded([name for name, limit in KEPT.items() if share < limit])
-    left = f"{share:.0%} left" if found.dice_before > LEAST else "the segmenter hardly finds any before"
-    yield Line(
-        "agreement with your labels",
-        f"{left} (Dice {found.dice_after:.2f} of {found.dice_before:.2f})",
-        verdict,
-        "" if verdict == "good" else f"Only {share:.0%} of the agreement with your labels is left after translation.",
-    )
+    left = f"{share:.0%} left"
+    reason = f"Only {share:.0%} of the agreement with your labels is left after translation."
+    if found.dice_before <= LEAST:
+        verdict, left = "doubtful", "the segmenter hardly finds any before"
+        reason = "The segmenter hardly finds your labels in your own images, so it cannot tell; learn the labels again."
+    told = f"{left} (Dice {found.dice_after:.2f} of {found.dice_before:.2f})"
+    yield Line("agreement with your labels", told, verdict, "" if verdict == "good" else reason)
     for what, limits, value, words in (
         ("number of objects", COUNT, found.count, "times as many objects are found after translation"),
         ("size of objects", SIZE, found.size, "times the size is what objects have after translation"),

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 THERE: Direction = "source_to_target"
 BACK: Direction = "target_to_source"
+BLIND = 0.1
+"""Share of what is labelled in the source, as a share of the image, below which a segmenter hardly finds anything."""
 OPPOSITE: dict[Direction, Direction] = {THERE: BACK, BACK: THERE}
 
 
@@ -150,11 +152,17 @@ class _Way:
         )
 
     def _agreement(self, bare: Sequence[Image]) -> float | None:
-        """Compare what the segmenter finds in fakes and in images whose polarity and grey values alone were matched."""
+        """Compare what the segmenter finds in fakes and in images whose polarity and grey values alone were matched.
+
+        Where it hardly finds anything in these, there is nothing to agree with: that it does in fakes is the point.
+        """
         segmenter = self.panel.segmenter
         if segmenter is None or self.direction == THERE:
             return None
         found = [[_classes(segmenter, image) for image in images] for images in (self.fakes, bare)]
+        labels = [shown.classes for shown in self.panel.source if shown.classes is not None]
+        if _share(found[1], segmenter.card.values) < BLIND * _share(labels, segmenter.card.values):
+            return None
         scores = [mean_dice(one, other, segmenter.card.values) for one, other in zip(*found, strict=True)]
         return float(np.mean(scores))
 
@@ -168,6 +176,11 @@ class _Way:
         if self.direction == BACK:
             return image
         return self.panel.instant.translate(image, BACK, self.look)
+
+
+def _share(maps: Sequence[NDArray[np.uint8]], values: Sequence[int]) -> float:
+    """Share of the pixels that are of one of some classes, mean over maps; 0 without any."""
+    return float(np.mean([np.isin(one, values).mean() for one in maps])) if maps else 0.0
 
 
 def _by_image(features: Features, images: Sequence[Image]) -> list[Features]:

@@ -60,7 +60,8 @@ class WayQuality(Config):
 
     agreement: float | None = None
     """From the target: mean Dice of what the source segmenter finds in translations with what it finds where polarity
-    and grey values alone were translated; none from the source, where labels say more, and without a segmenter."""
+    and grey values alone were translated; none from the source, where labels say more, without a segmenter,
+    and where that hardly finds anything by grey values alone."""
 
     lag_error: float | None = None
     """Standard error of how much farther the looks are than by grey values alone, see `quality.kernel_distance`; none

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from histobridge.core.base_config import Direction
-from histobridge.core.translate.quality.lines import MOST_LOST, TINY, is_exchanged, lines_of
+from histobridge.core.translate.quality.lines import LEAST, MOST_LOST, TINY, is_exchanged, lines_of
 from histobridge.core.translate.quality.report import Quality, Structure, Tiling, Verdict
 
 MOST_PX = 4.0
@@ -62,7 +62,9 @@ def _share(instant: float, learned: float) -> float:
 
 
 def _kept(structure: Structure) -> list[float]:
-    parts = [min(1.0, structure.dice_after / max(structure.dice_before, TINY)), 1 - structure.hallucinated]
+    parts = [1 - structure.hallucinated]
+    if structure.dice_before > LEAST:
+        parts.append(min(1.0, structure.dice_after / structure.dice_before))
     if structure.boundary_px is not None:
         parts.append(1 - max(0.0, structure.boundary_px - (structure.boundary_before_px or 0.0)) / MOST_PX)
     return parts
