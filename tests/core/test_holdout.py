@@ -44,7 +44,7 @@ def test_what_was_held_out_never_trains_and_what_has_trained_is_never_held_out(h
     splits: list[Split] = []
     for tiles in history:
         split = choose_split(tiles, splits)
-        assert sorted((*split.held_out, *split.trained)) == sorted(each.key for each in tiles)
+        assert sorted((*split.held_out, *split.trained, *split.begun)) == sorted(each.key for each in tiles)
         for before in splits:
             assert not set(before.held_out) & set(split.trained)
             assert not set(before.trained) & set(split.held_out)
@@ -97,6 +97,13 @@ def test_the_fifth_tile_is_held_out_when_the_first_four_have_trained():
     assert (split.held_out, split.trained) == ((tile(4).key,), earlier.trained)
     sixth = choose_split([*first, tile(4), tile(5)], [earlier, split])
     assert (sixth.held_out, len(sixth.trained)) == (split.held_out, 5)
+
+
+def test_a_tile_that_was_begun_when_it_trained_can_be_held_out_once_it_is_decided():
+    begun = [tile(number, decided=False, share=0.01) for number in range(5)]
+    earlier = choose_split(begun, [])
+    assert (earlier.trained, earlier.begun) == ((), tuple(each.key for each in begun))
+    assert len(choose_split([tile(number) for number in range(5)], [earlier]).held_out) == 1
 
 
 def test_a_tile_that_shares_most_of_its_pixels_with_another_is_not_held_out():

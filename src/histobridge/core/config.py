@@ -193,7 +193,7 @@ class FineTuneConfig(Config):
 
     single_tile_share: float = Field(0.2, ge=0, le=1)
     """How far the weights go from the starting model to the fine-tuned one with one reviewed tile; all the way with
-    four."""
+    four. A tile that is not yet decided counts as much as is reviewed of it."""
 
     freeze_statistics: bool = True
     """Keep the normalisation statistics of the starting model; those of a few reviewed tiles fit no other image."""

@@ -57,7 +57,10 @@ class Gate(Config):
     """Tiles that are never learned from."""
 
     trained: tuple[Key, ...] = ()
-    """Tiles learned from."""
+    """Decided tiles learned from."""
+
+    begun: tuple[Key, ...] = ()
+    """Other tiles learned from, as far as they were reviewed."""
 
     score: Score = Score()
     """Mean over `tiles`."""

@@ -42,6 +42,9 @@ class ReviewedTile:
         Whether it is accepted, or nine tenths of its pixels are reviewed; else it only trains.
     scorable : bool
         Whether a target class occurs among its reviewed pixels.
+    share : float
+        How much of a tile it counts as where caution depends on their number: 1 if it is decided, else the share of its
+        pixels that are reviewed and belong to no other tile.
     """
 
     image: str
@@ -50,6 +53,7 @@ class ReviewedTile:
     window: Window
     decided: bool = True
     scorable: bool = True
+    share: float = 1.0
 
     @property
     def key(self) -> Key:
@@ -64,15 +68,18 @@ class Split(Config):
     """Never learned from."""
 
     trained: tuple[Key, ...] = ()
-    """Learned from, never to be held out."""
+    """Decided and learned from, never to be held out."""
+
+    begun: tuple[Key, ...] = ()
+    """Learned from as far as they were reviewed, not decided; they may be held out once they are."""
 
 
 def choose_split(tiles: Sequence[ReviewedTile], earlier: Sequence[Split]) -> Split:
     """Choose which tiles are held out.
 
     Up to four decided tiles all train. From the fifth on a fifth is held out, rounded: what was held out before, and as
-    many more as lack, one by one from the subject, then the image, of which the least is held out. Tiles once learned
-    from are never held out, tiles once held out are never learned from.
+    many more as lack, one by one from the subject, then the image, of which the least is held out. Tiles that
+    were decided when they were learned from are never held out, tiles once held out are never learned from.
 
     Parameters
     ----------
@@ -100,8 +107,9 @@ def choose_split(tiles: Sequence[ReviewedTile], earlier: Sequence[Split]) -> Spl
             chosen = min(free, key=lambda tile: _order(tile, decided, held))
             held.add(chosen.key)
             free.remove(chosen)
-    trained = {tile.key for tile in tiles} - held
-    return Split(held_out=tuple(sorted(held)), trained=tuple(sorted(trained)))
+    trained = {tile.key for tile in decided} - held
+    begun = {tile.key for tile in tiles} - held - trained
+    return Split(held_out=tuple(sorted(held)), trained=tuple(sorted(trained)), begun=tuple(sorted(begun)))
 
 
 def _order(tile: ReviewedTile, decided: Sequence[ReviewedTile], held: set[Key]) -> tuple[float, float, str]:

@@ -90,7 +90,7 @@ def test_strokes_alone_train_but_are_no_tile_to_score_on(loop):
     classes[20:40, 20:40] = 1
     paint(loop, loop.targets[0], classes, accept=False)
     gate = read_gate(loop.run("finetune", BRIEF))
-    assert (gate.trained, gate.tiles) == (((loop.targets[0], TILE),), ())
+    assert (gate.trained, gate.begun, gate.tiles) == ((), ((loop.targets[0], TILE),), ())
     assert gate.verdict == "too-few-to-judge"
 
 

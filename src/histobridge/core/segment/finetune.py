@@ -100,7 +100,7 @@ def _settled(project: Project, run: Run, config: FineTuneConfig) -> dict[str, st
 def _lessons(practice: Practice, reviewed: Sequence[ReviewedTile], split: Split) -> list[Lesson]:
     """What the tiles that train teach, without the pixels they share with tiles that are held out."""
     hidden = _windows(practice.project, split.held_out)
-    trained = set(split.trained)
+    trained = {*split.trained, *split.begun}
     found = []
     for lesson in practice.lessons([tile for tile in reviewed if tile.key in trained]):
         for image_id, window in hidden:
@@ -120,7 +120,7 @@ def _parts(project: Project, lessons: Sequence[Lesson], split: Split, model: str
 
 def _trained(tuning: Run) -> tuple[Key, ...]:
     gate = read_gate(tuning)
-    return gate.trained if gate else ()
+    return (*gate.trained, *gate.begun) if gate else ()
 
 
 def _cross_validated(practice: Practice, lessons: Sequence[Lesson], parts: Sequence[Part]) -> Job[Gate]:
@@ -170,8 +170,9 @@ def _held_tiles(reviewed: Sequence[ReviewedTile], split: Split) -> list[Reviewed
 
 
 def _learned(project: Project, run: Run, split: Split) -> list[tuple[str, Window]]:
-    """Where any model of the project has learned from the user."""
-    keys = {key for each in (split, *earlier_splits(project, run)) for key in each.trained}
+    """Where any model of the project has learned from the user, without the tiles that judge now."""
+    splits = (split, *earlier_splits(project, run))
+    keys = {key for each in splits for key in (*each.trained, *each.begun)} - set(split.held_out)
     return _windows(project, sorted(keys))
 
 
@@ -185,7 +186,7 @@ def _reviewed_pixels(project: Project, split: Split) -> int:
     """How many reviewed pixels teach: each once, those of tiles that are held out not."""
     held = _windows(project, split.held_out)
     total = 0
-    for image_id in sorted({image for image, _ in split.trained}):
+    for image_id in sorted({image for image, _ in (*split.trained, *split.begun)}):
         store = project.labels(image_id)
         try:
             for place in store.corrections():

@@ -104,7 +104,7 @@ class Practice:
                 yield from train(net, sampler, config, run.path, lambda step: run.log("checkpoint", step=step), pool)
             else:
                 yield from train(net, sampler, config, unlabelled=pool)
-        go_back(net, start, share_of_the_way(len(lessons), config.single_tile_share))
+        go_back(net, start, share_of_the_way(_tiles(lessons), config.single_tile_share))
         return net
 
     def model(self, net: nn.Module, run_id: str = "", images: Sequence[str] = ()) -> TargetModel:
@@ -117,7 +117,7 @@ class Practice:
     def _sampler(self, lessons: Sequence[Lesson]) -> Job[Sampler]:
         config = self.config
         ours = CropSampler([lesson.field for lesson in lessons], config.crop_px, AUGMENTATION, config.seed)
-        share = replay_share(len(lessons), config.source_replay)
+        share = replay_share(_tiles(lessons), config.source_replay)
         if share == 0 or not any(is_labelled(self.project, record) for record in self.project.images("source")):
             return ours
         if self._replayed is None:
@@ -141,3 +141,8 @@ class Practice:
         # As in the first training: the sheaths of the source must not become the rule again.
         variation = SegmenterTraining().sheath_variation
         return vary_sheaths(fields, nested_channels(project, card.values), variation), look
+
+
+def _tiles(lessons: Sequence[Lesson]) -> float:
+    """How many reviewed tiles the lessons come to."""
+    return sum(lesson.tile.share for lesson in lessons)
