@@ -199,9 +199,10 @@ def _some(places: Sequence[Place], seed: int, most: int) -> list[Place]:
 def _working_um(project: Project, proposals: str) -> float:
     """µm per working pixel of the target when it was proposed; 1 where nobody knows any more."""
     try:
-        return load_matching(project, str(project.run(proposals).state().result.get("matching", ""))).target_working_um
+        matching = project.run(str(project.run(proposals).state().result.get("matching", "")))
     except ProjectError:
         return 1.0
+    return load_matching(project, matching.id).target_working_um
 
 
 def _measured(project: Project, place: Place, proposals: str, other: str, working_um: float) -> Measures:
