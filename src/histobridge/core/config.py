@@ -89,7 +89,7 @@ class TrainSegmenterConfig(Config):
     """Typical diameter (area-weighted median), at the working scale, of the objects that set the scale (axons)."""
 
     subjects: tuple[str, ...] = ()
-    """Only these subjects; empty: all with labels."""
+    """Only these subjects; empty: all with labels. The labels of others then teach nothing matched with it either."""
 
     training: SegmenterTraining = SegmenterTraining()
     """How the network is trained."""

@@ -79,6 +79,9 @@ class Matching(Config):
     images: tuple[str, ...]
     """Target images that were looked at."""
 
+    subjects: tuple[str, ...] = ()
+    """Subjects of the source whose labels the segmenter was held to; empty: all."""
+
     pixel_sizes_um: dict[str, PositiveFloat] = {}
     """Pixel sizes of these, and of those that the segmenter has learned; empty in files of older versions."""
 
@@ -147,6 +150,7 @@ def match_domains(project: Project, run: Run, config: MatchConfig) -> Job[dict[s
         source_look=segmenter.card.quantiles,
         target_look=tuple(float(value) for value in np.mean([image.look for image in images.values()], axis=0)),
         images=tuple(images),
+        subjects=segmenter.card.subjects,
         pixel_sizes_um=learned | sizes_of(project.image(name) for name in images),
     )
     write_json(run.path / "matching.json", matching.model_dump(mode="json"))

@@ -77,6 +77,7 @@ def train_segmenter(project: Project, run: Run, config: TrainSegmenterConfig) ->
         object_diameter_px=config.object_diameter_px,
         quantiles=pooled_look(fields),
         trained_on=tuple(image_ids),
+        subjects=config.subjects,
         pixel_sizes_um=sizes_of(project.image(image_id) for image_id in image_ids),
         run=run.id,
     )
