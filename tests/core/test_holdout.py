@@ -30,7 +30,7 @@ def histories(draw):
             image,
             f"rat{'abcd'.index(image) // 2}",
             decided=draw(st.integers(0, 9)) > 0,
-            scorable=draw(st.integers(0, 9)) > 0,
+            shows_class=draw(st.integers(0, 9)) > 0,
         )
         for image, number in order[: draw(st.integers(1, 20))]
     ]
@@ -60,10 +60,9 @@ def test_up_to_four_tiles_all_train_and_never_more_than_a_fifth_is_held_out(hist
         if len(decided) < 5:
             assert split.held_out == ()
         assert len(split.held_out) <= round(len(decided) / 5)
-        usable = {each.key for each in decided if each.scorable}
-        assert set(split.held_out) <= usable
+        assert set(split.held_out) <= {each.key for each in decided}
         if len(decided) >= 5:
-            assert len(split.held_out) == min(round(len(decided) / 5), len(usable))
+            assert len(split.held_out) == round(len(decided) / 5)
 
 
 @given(histories(), st.randoms(use_true_random=False))
@@ -83,6 +82,14 @@ def test_every_subject_and_every_image_gives_its_fifth():
     ]
     held = choose_split(tiles, []).held_out
     assert Counter(image for image, _ in held) == {"a": 1, "b": 1, "c": 1, "d": 1}
+
+
+def test_tiles_of_background_alone_are_held_out_in_proportion():
+    empty = {tile(number).key for number in (0, 2, 4, 6, 8)}
+    tiles = [tile(number, shows_class=tile(number).key not in empty) for number in range(10)]
+    assert len(empty & set(choose_split(tiles, []).held_out)) == 1
+    few = [tile(number, shows_class=number > 1) for number in range(6)]
+    assert not {tile(0).key, tile(1).key} & set(choose_split(few, []).held_out)
 
 
 def test_a_subject_of_many_tiles_gives_more_than_one_of_few():

@@ -37,7 +37,7 @@ def test_a_tile_whose_overlap_alone_is_reviewed_is_taught_by_its_neighbour(wide)
         first.accept()
         close(first)
     (found,) = reviewed_tiles(wide)
-    assert (found.key, found.decided, found.scorable) == (("wide", TILES[0].id), True, False)
+    assert (found.key, found.decided, found.shows_class) == (("wide", TILES[0].id), True, False)
 
 
 def test_strokes_make_a_tile_train_and_nine_tenths_make_it_decided(wide):
@@ -48,7 +48,7 @@ def test_strokes_make_a_tile_train_and_nine_tenths_make_it_decided(wide):
         second.commit(classes)
         assert second.flush()
         (begun,) = reviewed_tiles(wide)
-        assert (begun.tile, begun.decided, begun.scorable) == (TILES[1].id, False, True)
+        assert (begun.tile, begun.decided, begun.shows_class) == (TILES[1].id, False, True)
         classes[:, :950] = 2
         second.commit(classes)
         close(second)

@@ -115,7 +115,7 @@ def _parts(project: Project, lessons: Sequence[Lesson], split: Split, model: str
         return []
     known = {key for tuning in tunings(project, project.run(model)) for key in _trained(tuning)}
     tiles = (lesson.tile for lesson in lessons)
-    return folds([tile for tile in tiles if tile.decided and tile.scorable and tile.key not in known])
+    return folds([tile for tile in tiles if tile.decided and tile.key not in known])
 
 
 def _trained(tuning: Run) -> tuple[Key, ...]:

@@ -84,8 +84,8 @@ def _look(store: LabelStore, record: ImageRecord, tile: Tile, values: list[int])
     if not reviewed.any():
         return None
     decided = store.history(tile.id).accepted or bool(reviewed.mean() >= DECIDED_SHARE)
-    scorable = bool(np.isin(classes[reviewed], values).any())
-    return ReviewedTile(record.id, tile.id, record.subject, tile.window, decided, scorable)
+    shows_class = bool(np.isin(classes[reviewed], values).any())
+    return ReviewedTile(record.id, tile.id, record.subject, tile.window, decided, shows_class)
 
 
 def _own_share(store: LabelStore, tile: ReviewedTile, own: Window, decided: Sequence[ReviewedTile]) -> float:
