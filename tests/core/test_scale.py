@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from histobridge.core.corrections import TileEdit
 from histobridge.core.errors import ProjectError
 from histobridge.core.manifest import ClassSpec, Manifest
 from histobridge.core.project import Project
@@ -11,6 +12,7 @@ from histobridge.core.scale import (
     reference_class,
     typical_diameter,
 )
+from histobridge.core.tiles import tile_grid
 
 
 def discs(radii, size=200, gap=4):
@@ -48,6 +50,17 @@ def test_of_few_objects_even_those_at_the_border_count():
     mask = np.zeros((50, 50), bool)
     mask[:20, :20] = True
     assert typical_diameter(mask) == pytest.approx(2 * np.sqrt(400 / np.pi))
+
+
+def test_objects_cut_by_what_is_not_known_count_no_more_than_those_at_the_border():
+    mask = discs([10] * 12)
+    known = np.ones(mask.shape, bool)
+    known[:, 60:64] = False
+    known[:, 128:] = False
+    found = object_diameters(mask & known, known=known)
+    assert len(found) == 7
+    assert np.allclose(found, 20, rtol=0.06)
+    assert object_diameters(mask & known).min() < 18
 
 
 def test_no_objects_have_no_diameter():
@@ -91,6 +104,14 @@ def test_diameter_in_micrometres_is_the_median_over_images(project):
     with project.editing():
         project.update_image("large", pixel_size_um=0.25)
     assert labelled_diameter_um(project, ["large"]) == pytest.approx(8, rel=0.05)
+
+
+def test_unlabelled_pixels_do_not_make_the_labelled_objects_small(project):
+    with project.editing():
+        store = project.labels("large")
+        TileEdit(store, tile_grid((200, 200))[0]).ignore(np.arange(200)[:, None] * np.ones((1, 200)) % 72 < 24)
+        store.close()
+    assert labelled_diameter_um(project, ["large"]) == pytest.approx(16, rel=0.05)
 
 
 def test_an_image_whose_zoom_is_set_may_lack_a_pixel_size(project):
