@@ -109,10 +109,13 @@ def test_of_five_tiles_one_is_never_learned_from_and_judges(loop, truths, taught
     # The sixth tile trains, the fifth stays held out, and the comparison is with what is in use by then.
     with loop.project.editing():
         promote(loop.project, run.id)
+        loop.project.update_images(truths, subject="rat1")
     sixth = list(truths)[5]
     paint(loop, sixth, truths[sixth])
     later = read_gate(loop.run("finetune", BRIEF))
     assert later.held_out == gate.held_out
+    assert "1 tile never learned from: " in gate.reason
+    assert "1 tile never learned from, of the same animals: " in later.reason
     assert (sixth, TILE) in later.trained
     assert later.compared_with == later.in_use == run.id
     assert later.tiles[0].before == pytest.approx(tile.after)

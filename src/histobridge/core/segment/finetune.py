@@ -160,7 +160,9 @@ def _held_out(
     if asked and inputs["in_use"]:
         folder = model_folder(practice.project, inputs["in_use"])
         other = TargetModel.load(practice.project, folder, practice.config.device)
-    gate = judge(tile_scores(answers(other, asked), answers(tuned, asked)), cross_validated=False)
+    scores = tile_scores(answers(other, asked), answers(tuned, asked))
+    others = {tile.subject for tile in practice.reviewed if tile not in held}
+    gate = judge(scores, cross_validated=False, same_animals=any(tile.subject in others for tile in held))
     return gate.model_copy(update={"compared_with": inputs["in_use"] or inputs["model"]})
 
 
