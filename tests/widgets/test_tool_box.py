@@ -70,7 +70,7 @@ def brush(bench, scene):
     assert not edit.state[70, 25]
     bench.press(Qt.Key.Key_W)
     bench.drag((70, 25), (70, 45))
-    assert (edit.state[62:79, 18:33] == CORRECTED).any()
+    assert (edit.state[disc((70, 25), 8)] == CORRECTED).any()
     bench.undo()
     bench.press(Qt.Key.Key_Escape)
     assert not edit.state[70, 25]

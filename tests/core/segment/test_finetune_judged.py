@@ -121,6 +121,23 @@ def test_of_five_tiles_one_is_never_learned_from_and_judges(loop, truths, taught
     assert later.tiles[0].before == pytest.approx(tile.after)
 
 
+def test_a_tile_that_taught_only_its_strokes_judges_once_it_is_accepted(loop, add_arrays):
+    size_um = loop.project.image(loop.targets[0]).pixel_size_um
+    copies = {f"copy{number}": loop.project.pixels(loop.targets[0]).read(loop.whole) for number in range(2)}
+    add_arrays(loop.project, "target", copies, size_um)
+    stroke = np.zeros((192, 192), np.uint8)
+    stroke[:9, :9] = 1
+    for image_id in loop.targets:
+        paint(loop, image_id, stroke, accept=False)
+    first = read_gate(loop.run("finetune", BRIEF))
+    assert (len(first.begun), first.trained) == (5, ())
+    for image_id in loop.targets:
+        paint(loop, image_id, stroke)
+    gate = read_gate(loop.run("finetune", BRIEF))
+    assert [(tile.image, tile.tile) for tile in gate.tiles] == list(gate.held_out)
+    assert len(gate.held_out) == 1
+
+
 def test_a_model_that_learned_nonsense_is_kept_aside_and_not_promoted(loop, truths):
     first = loop.run("finetune", BRIEF)
     for image_id, _ in read_gate(first).trained:
