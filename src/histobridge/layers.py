@@ -11,6 +11,7 @@ from histobridge.flip import Flip
 from histobridge.overlays import Overlays
 from histobridge.pointer import Pointer
 from histobridge.ruler import add_ruler
+from histobridge.strokes import Strokes
 from histobridge.surroundings import Surroundings, place_layer
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ BRUSHES = (1, 2, 3, 5, 7, 10, 14, 20, 28, 40, 56, 80)
 class Canvas:
     """Our few layers in a viewer: ``image``, ``labels`` and, while a size is measured, ``typical object``.
 
-    While models are compared, `flip` holds theirs; `surroundings` holds what lies around the tile.
+    While models are compared, `flip` holds theirs; `surroundings` holds what lies around the tile, `strokes` what was
+    gone over in it.
 
     Layers are known by identity, never by name, so a layer of the user's with the same name stays hers.
 
@@ -42,6 +44,7 @@ class Canvas:
         self.ruler: Shapes | None = None
         self.flip = Flip(self._viewer)
         self.surroundings = Surroundings(self._viewer)
+        self.strokes = Strokes()
         self.overlays = Overlays(self._viewer)
         self.pointer = Pointer(self._viewer)
         self._hidden: list[Layer] = []
@@ -119,7 +122,7 @@ class Canvas:
             layer.brush_size = 10
             self.labels = layer
         else:
-            _forget_strokes(layer)
+            self.strokes.forget(layer)
             if layer.data.shape == classes.shape:
                 layer.data[...] = classes
             else:
@@ -144,7 +147,7 @@ class Canvas:
         """Tell of every finished edit, perhaps before its pixels changed, and of every change of the brush's class."""
         layer = self.labels
         if layer is not None:
-            layer.events.paint.connect(lambda _: stroke())
+            self.strokes.follow(layer, stroke)
             layer.events.selected_label.connect(lambda _: label(layer.selected_label))
 
     def replace_labels(self, classes: NDArray[np.uint8]) -> None:
@@ -153,7 +156,7 @@ class Canvas:
         if layer is None:
             return
         layer.data[...] = classes
-        _forget_strokes(layer)
+        self.strokes.forget(layer)
         layer.refresh()
 
     def color_labels(self, classes: Sequence[ClassSpec]) -> None:
@@ -288,13 +291,3 @@ class Canvas:
 
     def _alive(self, layer: "Layer | None") -> bool:
         return layer is not None and any(layer is known for known in self._viewer.layers)
-
-
-def _forget_strokes(layer: "Labels") -> None:
-    """Let napari forget its undo history, else Ctrl+Z paints this tile into the next; nothing else changes."""
-    mode, editable = layer.mode, layer.editable
-    with layer.events.blocker_all():  # all is as before in the end, so that nobody needs to hear of it
-        layer.editable = False
-        layer.editable = True
-        layer.mode = mode
-        layer.editable = editable

@@ -72,10 +72,12 @@ def test_strokes_undos_and_pixels_come_from_the_journal_of_the_tile(project):
         painted[10, :3] = 2
         edit.commit(painted)
         edit.undo()
+        assert edit.accept_only(np.arange(64)[:, None] * np.ones((1, 64)) > 50)
         edit.accept()
+        edit.ignore(painted == 1)
         store.close()
     counted = edits_of(store.journal.entries, tile.id)
-    assert counted == {"strokes": 2, "undos": 1, "pixels": 13}
+    assert counted == {"strokes": 3, "undos": 1, "pixels": 13}
     assert edits_of(store.journal.entries, "r009c009")["strokes"] == 0
 
 

@@ -30,7 +30,7 @@ def histories(draw):
             image,
             f"rat{'abcd'.index(image) // 2}",
             decided=draw(st.integers(0, 9)) > 0,
-            scorable=draw(st.integers(0, 9)) > 0,
+            shows_class=draw(st.integers(0, 9)) > 0,
         )
         for image, number in order[: draw(st.integers(1, 20))]
     ]
@@ -44,7 +44,7 @@ def test_what_was_held_out_never_trains_and_what_has_trained_is_never_held_out(h
     splits: list[Split] = []
     for tiles in history:
         split = choose_split(tiles, splits)
-        assert sorted((*split.held_out, *split.trained)) == sorted(each.key for each in tiles)
+        assert sorted((*split.held_out, *split.trained, *split.begun)) == sorted(each.key for each in tiles)
         for before in splits:
             assert not set(before.held_out) & set(split.trained)
             assert not set(before.trained) & set(split.held_out)
@@ -60,10 +60,9 @@ def test_up_to_four_tiles_all_train_and_never_more_than_a_fifth_is_held_out(hist
         if len(decided) < 5:
             assert split.held_out == ()
         assert len(split.held_out) <= round(len(decided) / 5)
-        usable = {each.key for each in decided if each.scorable}
-        assert set(split.held_out) <= usable
+        assert set(split.held_out) <= {each.key for each in decided}
         if len(decided) >= 5:
-            assert len(split.held_out) == min(round(len(decided) / 5), len(usable))
+            assert len(split.held_out) == round(len(decided) / 5)
 
 
 @given(histories(), st.randoms(use_true_random=False))
@@ -85,6 +84,14 @@ def test_every_subject_and_every_image_gives_its_fifth():
     assert Counter(image for image, _ in held) == {"a": 1, "b": 1, "c": 1, "d": 1}
 
 
+def test_tiles_of_background_alone_are_held_out_in_proportion():
+    empty = {tile(number).key for number in (0, 2, 4, 6, 8)}
+    tiles = [tile(number, shows_class=tile(number).key not in empty) for number in range(10)]
+    assert len(empty & set(choose_split(tiles, []).held_out)) == 1
+    few = [tile(number, shows_class=number > 1) for number in range(6)]
+    assert not {tile(0).key, tile(1).key} & set(choose_split(few, []).held_out)
+
+
 def test_a_subject_of_many_tiles_gives_more_than_one_of_few():
     tiles = [tile(number, "a", "rat1") for number in range(8)] + [tile(number, "b", "rat2") for number in range(2)]
     assert Counter(image for image, _ in choose_split(tiles, []).held_out) == {"a": 2}
@@ -97,6 +104,13 @@ def test_the_fifth_tile_is_held_out_when_the_first_four_have_trained():
     assert (split.held_out, split.trained) == ((tile(4).key,), earlier.trained)
     sixth = choose_split([*first, tile(4), tile(5)], [earlier, split])
     assert (sixth.held_out, len(sixth.trained)) == (split.held_out, 5)
+
+
+def test_a_tile_that_was_begun_when_it_trained_can_be_held_out_once_it_is_decided():
+    begun = [tile(number, decided=False, share=0.01) for number in range(5)]
+    earlier = choose_split(begun, [])
+    assert (earlier.trained, earlier.begun) == ((), tuple(each.key for each in begun))
+    assert len(choose_split([tile(number) for number in range(5)], [earlier]).held_out) == 1
 
 
 def test_a_tile_that_shares_most_of_its_pixels_with_another_is_not_held_out():

@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from histobridge.core.config import MatchConfig
+from histobridge.core.config import MatchConfig, ProposeConfig, RankConfig
 from histobridge.core.errors import InputError, ProjectError
+from histobridge.core.files import read_json, write_json
 from histobridge.core.matching import load_matching, working_image
 from histobridge.core.perform import perform
 from histobridge.core.sample import read_truth
 from histobridge.core.scale import typical_diameter
 from histobridge.core.synthetic import two_modalities
+from histobridge.core.translator_config import TrainTranslatorConfig
 
 OBJECT_PX = 36.0
 
@@ -44,6 +46,39 @@ def test_scale_is_found_whatever_pixel_size_the_files_state(loop):
         for name in loop.targets:
             loop.project.update_image(name, pixel_size_um=7.0)
     assert match(loop.project).target_working_um == pytest.approx(truth * 70, rel=0.25)
+
+
+def test_a_pixel_size_edited_after_matching_is_named_and_stops_what_would_be_rescaled(loop):
+    name = loop.targets[0]
+    before = loop.project.image(name).pixel_size_um
+    resize(loop, name, 2 * before)
+    words = rf"image {name} had {before:g} µm a pixel then and has {2 * before:g} µm now; match again"
+    for verb, config in (
+        ("propose", ProposeConfig(route="adaptation")),
+        ("train-translator", TrainTranslatorConfig()),
+        ("rank", RankConfig()),
+    ):
+        with pytest.raises(ProjectError, match=words):
+            loop.run(verb, config)
+    resize(loop, name, before)
+    assert load_matching(loop.project).run == loop.matched
+    file = loop.project.run(loop.matched).path / "matching.json"
+    old = {key: value for key, value in read_json(file).items() if key != "pixel_sizes_um"}
+    write_json(file, old)
+    resize(loop, name, 2 * before)
+    assert load_matching(loop.project).run == loop.matched, "files of older versions say nothing of sizes"
+
+
+def test_a_pixel_size_of_the_source_edited_after_learning_stops_the_matching(loop):
+    name = loop.project.images("source")[0].id
+    resize(loop, name, 0.5)
+    with pytest.raises(ProjectError, match=rf"no longer fits: image {name} .*learn the source labels again"):
+        match(loop.project)
+
+
+def resize(loop, name, size_um):
+    with loop.project.editing():
+        loop.project.update_image(name, pixel_size_um=size_um)
 
 
 def test_a_line_across_an_object_sets_the_scale(loop):

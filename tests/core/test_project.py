@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from staged_records import import_run, record
 
-from histobridge.core.config import ProposeConfig, SelfTestConfig
+from histobridge.core.config import ProposeConfig, SelfTestConfig, TrainSegmenterConfig
 from histobridge.core.errors import InputError, LockedError, ProjectError
 from histobridge.core.lock import EditLock
 from histobridge.core.manifest import SCHEMA_VERSION, ClassSpec
@@ -180,6 +180,15 @@ def test_active_run_is_the_latest_finished_one_or_the_pinned_one(project):
         project.pin("segmenter", "")
     assert project.need("segmenter", "", "").id == second.id
     assert project.need("segmenter", first.id, "").id == first.id
+
+
+def test_a_segmenter_of_the_target_is_never_the_active_one_and_refused_by_name(project):
+    source = finished(project, "train-segmenter")
+    target = project.create_run("train-segmenter", TrainSegmenterConfig(domain="target"))
+    target.write_state(RunState(status="finished"))
+    assert project.active("segmenter").id == source.id
+    with pytest.raises(InputError, match="labels of the target, not those of the source; learn the source"):
+        project.need("segmenter", target.id, "learn the source labels first")
 
 
 @pytest.mark.parametrize("last", ["train-translator", "import-translator"])

@@ -6,6 +6,7 @@ from proposing import cancel_when, contents
 from histobridge.core import proposals
 from histobridge.core.config import MatchConfig, ProposeConfig, TrainSegmenterConfig
 from histobridge.core.errors import ProjectError
+from histobridge.core.files import read_json, write_json
 from histobridge.core.job import finish
 from histobridge.core.manifest import ClassSpec
 from histobridge.core.matching import load_matching
@@ -37,6 +38,13 @@ def test_classes_and_confidence_of_every_target_image_lie_on_its_pixels(sample_l
 def test_proposals_find_most_of_the_hidden_truth(sample_loop, route):
     scores = [sample_loop.score(getattr(sample_loop, route), image_id) for image_id in sample_loop.targets]
     assert np.mean(scores) > 0.5
+
+
+def test_a_segmenter_of_the_target_is_refused_for_adaptation(loop):
+    file = loop.project.run(loop.learned).path / "model.json"
+    write_json(file, read_json(file) | {"domain": "target"})
+    with pytest.raises(ProjectError, match="has learned the labels of the target, and adaptation shows it images in"):
+        loop.run("propose", ProposeConfig(route="adaptation"))
 
 
 def test_without_translation_the_source_segmenter_finds_little(loop):

@@ -215,6 +215,40 @@ def test_fibres_on_which_routes_disagree_are_counted(project, usual):
     assert found(rank(project, other=other.id), "rat3-a", "r000c002") == tile
 
 
+def test_what_is_ignored_or_reviewed_of_a_tile_makes_it_no_more_worth(project, usual):
+    """Half of each tile is unsure, shown otherwise by the other route and has thick sheaths."""
+    classes, confidence = usual
+    others = {name: array.copy() for name, array in classes.items()}
+    half = np.zeros(SHAPE, bool)
+    for row, column in ((0, 2), (1, 1), (2, 0)):
+        rows, columns = tile_window(row, column)
+        half[rows, slice(columns.start, columns.start + TILE // 2)] = True
+    for name in IMAGES:
+        confidence[name][half] = 60
+        others[name][half] = 0
+        classes[name][half] = fibres(inner=4, outer=14)[half]
+    base = propose(project, classes, confidence)
+    propose(project, others, confidence, route="adaptation")
+    with project.editing():
+        project.pin("proposals", base.id)
+        for image, tile, rows, columns in (
+            ("rat1-a", "r000c002", *tile_window(0, 2)),
+            ("rat2-a", "r001c001", *tile_window(1, 1)),
+        ):
+            edit = opened(project, image, tile)
+            mask = half[rows, columns]
+            edit.ignore(mask) if image == "rat1-a" else edit.accept_only(mask)
+            edit.store.close()
+    queue = rank(project)
+    for image, tile in (("rat1-a", "r000c002"), ("rat2-a", "r001c001")):
+        done, alike = found(queue, image, tile), found(queue, "rat3-a", tile)
+        assert alike.parts["uncertainty"] > 0.8
+        assert alike.parts["disagreement"] > 0.8
+        assert done.parts["uncertainty"] < 0.5
+        assert done.parts["disagreement"] < 0.5
+        assert done.parts["morphology"] < 0.1 < alike.parts["morphology"]
+
+
 def test_another_run_of_the_same_route_is_no_second_opinion(project, usual):
     propose(project, *usual)
     propose(project, *usual)

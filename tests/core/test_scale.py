@@ -50,6 +50,17 @@ def test_of_few_objects_even_those_at_the_border_count():
     assert typical_diameter(mask) == pytest.approx(2 * np.sqrt(400 / np.pi))
 
 
+def test_objects_cut_by_what_is_not_known_count_no_more_than_those_at_the_border():
+    mask = discs([10] * 12)
+    known = np.ones(mask.shape, bool)
+    known[:, 60:64] = False
+    known[:, 128:] = False
+    found = object_diameters(mask & known, known=known)
+    assert len(found) == 7
+    assert np.allclose(found, 20, rtol=0.06)
+    assert object_diameters(mask & known).min() < 18
+
+
 def test_no_objects_have_no_diameter():
     assert np.isnan(typical_diameter(np.zeros((30, 30), bool)))
 
@@ -91,6 +102,14 @@ def test_diameter_in_micrometres_is_the_median_over_images(project):
     with project.editing():
         project.update_image("large", pixel_size_um=0.25)
     assert labelled_diameter_um(project, ["large"]) == pytest.approx(8, rel=0.05)
+
+
+def test_unlabelled_pixels_do_not_make_the_labelled_objects_small(project, add_arrays):
+    labels = discs([8] * 40).astype(np.uint8)
+    halves = np.arange(200) % 20 < 12
+    labels[24:, halves] = 255  # half of each disc from the second row on
+    add_arrays(project, "source", {"halved": np.zeros_like(labels)}, 0.5, {"halved": labels})
+    assert labelled_diameter_um(project, ["halved"]) == pytest.approx(8, rel=0.05)
 
 
 def test_an_image_whose_zoom_is_set_may_lack_a_pixel_size(project):

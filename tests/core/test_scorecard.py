@@ -30,6 +30,20 @@ def truth():
     return two_modalities(1, 192, 0)[0].classes
 
 
+def test_where_sparse_labels_tell_no_outline_there_is_no_entry(truth):
+    sparse = np.full_like(truth, 255)
+    core = truth == 2
+    for shift in ((0, 1), (1, 0), (0, -1), (-1, 0)):
+        core &= np.roll(truth, shift, (0, 1)) == 2
+    core[:4] = core[-4:] = core[:, :4] = core[:, -4:] = False  # the edge of the image is an outline
+    sparse[core] = 2
+    missed = truth.copy()
+    missed[tuple(np.argwhere(core)[0])] = 0
+    scores = score_image(missed, sparse, NERVE, SIZE_UM)
+    assert not {f"{name}/myelin" for name in ("surface_dice", "boundary_iou", "assd_um", "hd95_um")} & set(scores)
+    assert scores["dice/myelin"] > 0.99
+
+
 def test_a_perfect_prediction_has_perfect_scores(truth):
     scores = score_image(truth, truth, NERVE, SIZE_UM)
     assert {name.split("/")[0] for name in scores} == PER_CLASS | QUALITIES | G_RATIO | {"fibres"}

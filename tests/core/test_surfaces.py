@@ -149,3 +149,18 @@ def test_distances_agree_with_every_pair_of_outline_pixels(prediction, truth):
 def test_wrong_arguments_are_named(wrong, told):
     with pytest.raises(InputError, match=told):
         wrong(np.zeros((4, 4), np.uint8))
+
+
+def test_where_labels_end_inside_an_object_one_missed_pixel_is_no_distance():
+    """Sparse labels: all that is known is myelin, so that the truth has no outline."""
+    truth = np.full((20, 20), 255, np.uint8)
+    truth[5:15, 5:15] = 2
+    missed = truth.copy()
+    missed[10, 10] = 0
+    found = surface_distances(missed, truth, 2, 1, 255)
+    assert found.unknown
+    assert np.isnan([found.mean, found.percentile(95), found.within(2), boundary_iou(missed, truth, 2, 2, 255)]).all()
+    lost = np.zeros_like(truth)
+    truth[10, 10] = 0  # an outline
+    assert hd95_um(lost, truth, 2, 1, 255) == pytest.approx(np.hypot(20, 20)), "the class itself is lost"
+    assert boundary_iou(lost, truth, 2, 2, 255) == 0

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histobridge.core.tiles import tile_grid, tile_of
+from histobridge.core.tiles import own_window, tile_grid, tile_of
 
 SIDES = st.integers(1, 200)
 
@@ -33,6 +33,13 @@ def test_every_pixel_has_one_owner_that_holds_it(height, width, tile, overlap, d
     assert rows.start <= y < rows.stop
     assert columns.start <= x < columns.stop
     assert tile_of(tuple(reversed(tiles)), y, x) == tile_of(tiles, y, x)
+    covered = np.zeros((height, width), int)
+    for each in tiles:
+        covered[own_window(tiles, each)] += 1
+    assert (covered == 1).all()
+    rows, columns = own_window(tiles, tile_of(tiles, y, x))
+    assert rows.start <= y < rows.stop
+    assert columns.start <= x < columns.stop
 
 
 def test_ids_are_unique_and_read_as_row_and_column():

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from window_fakes import proposed
 
+from histobridge.core.effort import edits_of
 from histobridge.core.files import read_json, write_json
 from histobridge.core.images.problem import FileError
 from histobridge.core.states import ACCEPTED, CORRECTED, IGNORED
@@ -25,6 +27,35 @@ def test_an_ignored_pixel_painted_in_the_class_under_it_is_corrected(make_window
     assert desk.commit() == 0
     desk.undo()
     assert np.all(labels[10:20] == 255)
+
+
+def test_a_stroke_decides_all_that_it_goes_over_and_costs_only_what_it_changes(make_window, sample):
+    proposed(sample, sample.images("target"), 1)
+    viewer, window = make_window(sample)
+    window.go("review", domain="target")
+    desk, labels = window.page("review").desk, viewer.layers["labels"]
+    labels.data[40:, :] = 0
+    assert desk.commit()
+    before = len(desk.edit.store.journal.entries)
+    labels.paint((20, 20), 1)
+    labels.paint_polygon(np.array([[5, 50], [5, 80], [15, 80], [15, 50]]), 1)
+    assert desk.commit() > 400
+    state = desk.edit.state
+    assert (state[16:25, 18:23] == CORRECTED).all()
+    assert (state[6:15, 51:80] == CORRECTED).all()
+    assert not state[:40, 30:48].any()
+    labels.paint((39, 60), 1)  # half of it is proposed so
+    whole = desk.commit()
+    entries = desk.edit.store.journal.entries[before:]
+    counted = edits_of(entries, desk.place.tile.id)
+    assert counted["strokes"] == 1
+    assert 0.3 * whole < counted["pixels"] < 0.7 * whole
+    desk.undo()
+    desk.undo()
+    assert not desk.edit.state[:40].any()
+    labels.paint((20, 20), 1)
+    desk.undo()  # which commits first
+    assert desk.commit() == 0
 
 
 @pytest.fixture

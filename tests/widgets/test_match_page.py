@@ -7,6 +7,7 @@ from qtpy.QtCore import Qt
 from window_fakes import submitted
 
 from histobridge.core.files import read_json, write_json
+from histobridge.widgets.steps import step_states
 
 
 @pytest.mark.parametrize(("domain", "other"), [("target", "source"), ("source", "target")])
@@ -64,6 +65,23 @@ def test_the_scale_of_one_image_is_set_in_the_table_and_taken_back(make_window, 
     table.item(0, 1).setText("")
     sample.refresh()
     assert sample.images("target")[0].zoom_override is None
+
+
+def test_a_pixel_size_that_was_edited_since_is_told_and_marks_the_step(make_window, sample, matched):
+    record = sample.images("target")[0]
+    file = matched.path / "matching.json"
+    write_json(file, read_json(file) | {"pixel_sizes_um": {record.id: record.pixel_size_um}})
+    runs = {matched.id: ("match", matched.state())}
+    assert step_states(sample, runs)["match"] == "done"
+    _, window = make_window(sample)
+    window.go("match")
+    assert "no longer fits" not in window.page("match").doubt.text()
+    project = window.session.project
+    project.update_image(record.id, pixel_size_um=7.0)
+    assert step_states(project, runs)["match"] == "attention"
+    window.page("match").refresh()
+    assert f"image {record.id} had" in window.page("match").doubt.text()
+    assert "Match again" in window.page("match").doubt.text()
 
 
 def test_an_image_whose_zoom_is_set_needs_no_pixel_size_to_be_matched(make_window, sample, matched):

@@ -9,6 +9,8 @@ from qtpy.QtTest import QTest
 from tool_hands import AXON, MYELIN, Bench, disc, fibre
 from window_fakes import proposed
 
+from histobridge.core.states import CORRECTED
+
 needs_gl = pytest.mark.skipif(not os.environ.get("DISPLAY"), reason="offscreen Qt has no OpenGL")
 
 
@@ -36,7 +38,17 @@ def test_every_tool_is_one_step_of_undo_by_key_over_the_place_by_click_or_by_str
     fibre(scene, (70, 70), 9, 5)
     bench.lay(scene)
     see_broken_rules(bench, qtbot)
-    for use in (fill, show_the_leak_and_close, grow, delete, move_outlines, smooth, confirm, arm_click_and_leave):
+    for use in (
+        brush,
+        fill,
+        show_the_leak_and_close,
+        grow,
+        delete,
+        move_outlines,
+        smooth,
+        confirm,
+        arm_click_and_leave,
+    ):
         use(bench, scene)
     scene[:] = 0
     for column in (30, 52):
@@ -45,6 +57,24 @@ def test_every_tool_is_one_step_of_undo_by_key_over_the_place_by_click_or_by_str
     for use in (cut, merge, own, choose_a_class_instead, snap, know_the_classes):
         use(bench, scene)
     paint_a_polygon(bench, qtbot)
+
+
+def brush(bench, scene):
+    """What a line goes over is decided, where nothing changes too."""
+    edit = bench.page.desk.edit
+    bench.press(Qt.Key.Key_1)
+    bench.page.canvas.labels.brush_size = 4
+    bench.drag((70, 22), (70, 28))
+    assert (edit.state[69:72, 23:28] == CORRECTED).all()
+    bench.undo()
+    assert not edit.state[70, 25]
+    bench.press(Qt.Key.Key_W)
+    bench.drag((70, 25), (70, 45))
+    assert (edit.state[disc((70, 25), 8)] == CORRECTED).any()
+    bench.undo()
+    bench.press(Qt.Key.Key_Escape)
+    assert not edit.state[70, 25]
+    np.testing.assert_array_equal(bench.shown, scene)
 
 
 def see_broken_rules(bench, qtbot):

@@ -89,7 +89,7 @@ class TrainSegmenterConfig(Config):
     """Typical diameter (area-weighted median), at the working scale, of the objects that set the scale (axons)."""
 
     subjects: tuple[str, ...] = ()
-    """Only these subjects; empty: all with labels."""
+    """Only these subjects; empty: all with labels. The labels of others then teach nothing matched with it either."""
 
     training: SegmenterTraining = SegmenterTraining()
     """How the network is trained."""
@@ -193,7 +193,7 @@ class FineTuneConfig(Config):
 
     single_tile_share: float = Field(0.2, ge=0, le=1)
     """How far the weights go from the starting model to the fine-tuned one with one reviewed tile; all the way with
-    four."""
+    four. A tile that is not yet decided counts as much as is reviewed of it."""
 
     freeze_statistics: bool = True
     """Keep the normalisation statistics of the starting model; those of a few reviewed tiles fit no other image."""

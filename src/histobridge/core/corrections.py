@@ -124,8 +124,7 @@ class TileEdit:
         near : tuple of slice, optional
             Pixels of the tile, counted from its corner, outside which nothing was painted; makes it quicker.
         repainted : array (Y, X) of bool, optional
-            Pixels that count as painted although their class is the same, such as ignored ones that are no longer to
-            be.
+            Pixels that count as painted although their class is the same, as others that a brush went over do.
         owners : tuple of Owner
             Ownership of sheaths that the same step sets, in pixels of the tile.
 
@@ -244,8 +243,9 @@ class TileEdit:
         """Journal new classes and states, (2, N), of the pixels of `mask` at `local`, pixels of the tile."""
         self._catch_up()
         count = int(new.shape[1])
-        entry = replace(self._entry(kind), window=_shifted(local, self.tile.window), pixels=count)
         old = np.stack([array[local][mask] for array in self._labels])
+        same = int(np.count_nonzero((old[1] == MODEL) & (new[0] == self._shown[local][mask])))
+        entry = replace(self._entry(kind), window=_shifted(local, self.tile.window), pixels=count, same=same)
         placed = tuple(owner.moved(*(side.start for side in self.tile.window)) for owner in owners)
         self.store.append(Delta(entry, mask.copy(), old, new, placed))
         self._catch_up()

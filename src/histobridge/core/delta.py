@@ -43,6 +43,8 @@ class Entry:
         Seconds since 1970.
     sequence : int
         Place in the journal, from 1.
+    same : int
+        How many of the pixels were undecided and keep the class that was proposed.
     """
 
     kind: Kind
@@ -53,6 +55,7 @@ class Entry:
     proposal: str = ""
     time: float = 0.0
     sequence: int = 0
+    same: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,7 +148,7 @@ class Delta:
         same = (current[:, self.mask] == self.new).all(axis=0)
         mask = self.mask.copy()
         mask[self.mask] = same
-        entry = replace(self.entry, kind=kind, pixels=int(same.sum()), of=self.entry.sequence)
+        entry = replace(self.entry, kind=kind, pixels=int(same.sum()), of=self.entry.sequence, same=0)
         return Delta(entry, mask, self.new[:, same], self.old[:, same])
 
 
@@ -162,6 +165,8 @@ def encode(delta: Delta) -> bytes:
         "proposal": delta.entry.proposal,
         "time": round(delta.entry.time, 3),
     }
+    if delta.entry.same:
+        head["same"] = delta.entry.same
     if delta.owners:
         head["owners"] = [[*map(int, (*owner.axon, *_box(owner.window)))] for owner in delta.owners]
     text = json.dumps(head, separators=(",", ":")).encode()
@@ -192,10 +197,11 @@ def decode_entry(payload: bytes) -> Entry:
             raise ValueError(f"unknown kind {head['kind']!r}")
         window = _window(*map(int, head["box"]))
         sequence, pixels, of = (int(head[name]) for name in ("sequence", "pixels", "of"))
+        same = int(head.get("same", 0))
         moment, tile, proposal = float(head["time"]), str(head["tile"]), str(head["proposal"])
     except (struct.error, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"not a journal record: {error}") from error
-    return Entry(head["kind"], tile, window, pixels, of, proposal, moment, sequence)
+    return Entry(head["kind"], tile, window, pixels, of, proposal, moment, sequence, same)
 
 
 def entry_after(payload: bytes | None, before: list[Entry]) -> Entry | None:

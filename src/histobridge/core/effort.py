@@ -23,8 +23,8 @@ FILE = "effort.jsonl"
 IDLE_S = 15.0
 """Of a longer gap between two acts of the user only so much counts."""
 
-NO_STROKES = ("undo", "redo", "accept", "skip", "merge")
-"""Journalled events that are no strokes; all others are, with a brush or a tool."""
+PAINTING = ("stroke", "own")
+"""Journalled events of a brush or a tool."""
 
 
 class Effort(Config):
@@ -104,13 +104,17 @@ class Meter:
 
 
 def edits_of(entries: Iterable[Entry], tile: str) -> dict[str, int]:
-    """Count what a journal says was done in one tile: ``strokes``, ``undos`` and changed ``pixels``."""
+    """Count what a journal says was done in one tile: ``strokes``, ``undos`` and changed ``pixels``.
+
+    To leave pixels out is a stroke that changes none. What only confirms what was proposed is no stroke.
+    """
     inside = [entry for entry in entries if entry.tile == tile]
-    strokes = [entry for entry in inside if entry.kind not in NO_STROKES]
+    painted = [entry for entry in inside if entry.kind in PAINTING]
+    strokes = [entry for entry in painted if entry.kind == "own" or entry.pixels > entry.same]
     return {
-        "strokes": len(strokes),
+        "strokes": len(strokes) + sum(entry.kind == "ignore" for entry in inside),
         "undos": sum(entry.kind in ("undo", "redo") for entry in inside),
-        "pixels": sum(entry.pixels for entry in strokes),
+        "pixels": sum(entry.pixels - entry.same for entry in strokes),
     }
 
 

@@ -142,7 +142,8 @@ def _values(project: Project) -> tuple[int, ...]:
 
 
 def _source_crops(project: Project, matching: Matching) -> list[_Crop]:
-    records = spread([project.image(name) for name in labelled_images(project, "source")], IMAGES["source"])
+    labelled = labelled_images(project, "source", matching.subjects)
+    records = spread([project.image(name) for name in labelled], IMAGES["source"])
     side = round((PIXELS["source"] / len(records)) ** 0.5)
     crops = []
     for record in records:

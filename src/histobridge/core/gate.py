@@ -28,7 +28,7 @@ class TileScore(Config):
     """Id of the tile on the grid of the image."""
 
     before: float
-    """Mean Dice of the target classes by the model compared with, 0 to 1."""
+    """By the model compared with: mean Dice of the target classes, 0 for one that is shown and not there; 0 to 1."""
 
     after: float
     """The same by the fine-tuned model."""
@@ -57,7 +57,10 @@ class Gate(Config):
     """Tiles that are never learned from."""
 
     trained: tuple[Key, ...] = ()
-    """Tiles learned from."""
+    """Decided tiles learned from."""
+
+    begun: tuple[Key, ...] = ()
+    """Other tiles learned from, as far as they were reviewed."""
 
     score: Score = Score()
     """Mean over `tiles`."""

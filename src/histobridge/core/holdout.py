@@ -40,8 +40,11 @@ class ReviewedTile:
         Native pixels (Y, X).
     decided : bool
         Whether it is accepted, or nine tenths of its pixels are reviewed; else it only trains.
-    scorable : bool
+    shows_class : bool
         Whether a target class occurs among its reviewed pixels.
+    share : float
+        How much of a tile it counts as where caution depends on their number: 1 if it is decided, else the share of its
+        pixels that are reviewed and belong to no other tile.
     """
 
     image: str
@@ -49,7 +52,8 @@ class ReviewedTile:
     subject: str
     window: Window
     decided: bool = True
-    scorable: bool = True
+    shows_class: bool = True
+    share: float = 1.0
 
     @property
     def key(self) -> Key:
@@ -64,15 +68,19 @@ class Split(Config):
     """Never learned from."""
 
     trained: tuple[Key, ...] = ()
-    """Learned from, never to be held out."""
+    """Decided and learned from, never to be held out."""
+
+    begun: tuple[Key, ...] = ()
+    """Learned from as far as they were reviewed, not decided; they may be held out once they are."""
 
 
 def choose_split(tiles: Sequence[ReviewedTile], earlier: Sequence[Split]) -> Split:
     """Choose which tiles are held out.
 
     Up to four decided tiles all train. From the fifth on a fifth is held out, rounded: what was held out before, and as
-    many more as lack, one by one from the subject, then the image, of which the least is held out. Tiles once learned
-    from are never held out, tiles once held out are never learned from.
+    many more as lack, one by one from the subject, then the image, then the tiles with or without any class, of which
+    the least is held out. Tiles that were decided when they were learned from are never held out, tiles once held out
+    are never learned from.
 
     Parameters
     ----------
@@ -91,28 +99,25 @@ def choose_split(tiles: Sequence[ReviewedTile], earlier: Sequence[Split]) -> Spl
     decided = [tile for tile in tiles if tile.decided]
     held = {tile.key for tile in tiles if tile.key in frozen}
     if len(decided) >= JUDGED_FROM:
-        free = [
-            tile
-            for tile in decided
-            if tile.scorable and tile.key not in frozen | learned and _covered(tile, tiles) <= MOST_COVERED
-        ]
+        free = [tile for tile in decided if tile.key not in frozen | learned and _covered(tile, tiles) <= MOST_COVERED]
         while free and len(held) < round(len(decided) / HELD_SHARE):
             chosen = min(free, key=lambda tile: _order(tile, decided, held))
             held.add(chosen.key)
             free.remove(chosen)
-    trained = {tile.key for tile in tiles} - held
-    return Split(held_out=tuple(sorted(held)), trained=tuple(sorted(trained)))
+    trained = {tile.key for tile in decided} - held
+    begun = {tile.key for tile in tiles} - held - trained
+    return Split(held_out=tuple(sorted(held)), trained=tuple(sorted(trained)), begun=tuple(sorted(begun)))
 
 
-def _order(tile: ReviewedTile, decided: Sequence[ReviewedTile], held: set[Key]) -> tuple[float, float, str]:
-    """What is held out first: the subject, then the image, that lacks most of its fifth; then by a fixed lot."""
+def _order(tile: ReviewedTile, decided: Sequence[ReviewedTile], held: set[Key]) -> tuple[float, float, float, str]:
+    """What is held out first: of what lacks most of its fifth; then by a fixed lot."""
     lacks = []
-    for name in ("subject", "image"):
+    for name in ("subject", "image", "shows_class"):
         all_tiles = Counter(getattr(each, name) for each in decided)
         held_tiles = Counter(getattr(each, name) for each in decided if each.key in held)
         own = getattr(tile, name)
         lacks.append(held_tiles[own] - all_tiles[own] / HELD_SHARE)
-    return lacks[0], lacks[1], hashlib.sha256("/".join(tile.key).encode()).hexdigest()
+    return lacks[0], lacks[1], lacks[2], hashlib.sha256("/".join(tile.key).encode()).hexdigest()
 
 
 def _covered(tile: ReviewedTile, tiles: Sequence[ReviewedTile]) -> float:
@@ -181,7 +186,7 @@ def folds(tiles: Sequence[ReviewedTile]) -> list[list[tuple[ReviewedTile, Window
     Parameters
     ----------
     tiles : sequence of ReviewedTile
-        Decided tiles that can be scored.
+        Decided tiles.
 
     Returns
     -------

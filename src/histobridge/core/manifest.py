@@ -53,7 +53,7 @@ class ImageRecord(Config):
     """Source or target."""
 
     subject: str
-    """Animal or patient; splits never cut through a subject."""
+    """Animal or patient. Scores are averaged by it; tiles held out may share it with those that train."""
 
     section: str = ""
     """Section or field of the subject."""

@@ -12,6 +12,7 @@ from histobridge.core.files import read_json, write_json
 from histobridge.core.images.working import WorkingImage, zoom_of
 from histobridge.core.job import Job, Progress
 from histobridge.core.judge import CERTAIN, REACH, SETTLED, SETTLING_STEPS, Judge, spread
+from histobridge.core.known_sizes import refuse_changed, sizes_of
 from histobridge.core.project import Project
 from histobridge.core.runs import Run
 
@@ -78,6 +79,12 @@ class Matching(Config):
     images: tuple[str, ...]
     """Target images that were looked at."""
 
+    subjects: tuple[str, ...] = ()
+    """Subjects of the source whose labels the segmenter was held to; empty: all."""
+
+    pixel_sizes_um: dict[str, PositiveFloat] = {}
+    """Pixel sizes of these, and of those that the segmenter has learned; empty in files of older versions."""
+
 
 def match_domains(project: Project, run: Run, config: MatchConfig) -> Job[dict[str, Any]]:
     """Find scale, polarity and grey quantiles that bring the target to the source.
@@ -112,6 +119,8 @@ def match_domains(project: Project, run: Run, config: MatchConfig) -> Job[dict[s
     source_run = project.need("segmenter", config.segmenter, "learn the source labels first")
     device, words = quick_device()
     segmenter = Segmenter.load(source_run.path, device)
+    learned = segmenter.card.pixel_sizes_um
+    refuse_changed(project, learned, f"segmenter {source_run.id}", "learn the source labels again")
     records = spread(project.images("target"), config.images_used)
     judge = Judge(project, segmenter, records, config.score)
     estimate = yield from _estimate_scale(judge, config, segmenter.card)
@@ -141,6 +150,8 @@ def match_domains(project: Project, run: Run, config: MatchConfig) -> Job[dict[s
         source_look=segmenter.card.quantiles,
         target_look=tuple(float(value) for value in np.mean([image.look for image in images.values()], axis=0)),
         images=tuple(images),
+        subjects=segmenter.card.subjects,
+        pixel_sizes_um=learned | sizes_of(project.image(name) for name in images),
     )
     write_json(run.path / "matching.json", matching.model_dump(mode="json"))
     pictures = previews(project, matching) | both_polarities(project, judge, estimate.working_um)
@@ -200,7 +211,7 @@ def load_matching(project: Project, run_id: str = "") -> Matching:
     Raises
     ------
     ProjectError
-        If there is none, or its file is damaged.
+        If there is none, its file is damaged, or an image that was looked at has another pixel size by now.
     """
     run = project.need("matching", run_id, "match the domains first (Match page, or `histobridge match`)")
     file = run.path / "matching.json"
@@ -212,13 +223,15 @@ def load_matching(project: Project, run_id: str = "") -> Matching:
                 f"{file} has schema version {found}, made by a newer HistoBridge; this one reads up to "
                 f"{SCHEMA_VERSION}. Upgrade with: pip install -U napari-histobridge"
             )
-        return Matching.model_validate(values)
+        matching = Matching.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "file"
         raise ProjectError(f"{file} is damaged at {where}: {first['msg']}; match the domains again") from error
     except (OSError, ValueError) as error:
         raise ProjectError(f"{file} cannot be read ({error}); match the domains again") from error
+    refuse_changed(project, matching.pixel_sizes_um, f"matching {run.id}", "match again")
+    return matching
 
 
 def working_image(project: Project, image_id: str, matching: Matching) -> WorkingImage:

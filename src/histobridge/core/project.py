@@ -249,7 +249,8 @@ class Project:
         made = [run for verb, makes in KIND_OF_VERB.items() if makes == kind for run in self.runs(verb)]
         latest = sorted(made, key=lambda run: run.id, reverse=True)
         finished = (run for run in latest if run.state().status == "finished")
-        return next((run for run in finished if not run.config.get("for_comparison")), None)
+        fitting = (run for run in finished if kind != "segmenter" or _of_source(run))
+        return next((run for run in fitting if not run.config.get("for_comparison")), None)
 
     def need(self, kind: RunKind, run_id: str, remedy: str) -> Run:
         """Return the run named, or the active one; raise `ProjectError` with the remedy if there is none."""
@@ -262,7 +263,14 @@ class Project:
             )
         if run is None:
             raise ProjectError(f"{self.name} has no {kind.replace('_', ' ')} yet; {remedy}")
+        if kind == "segmenter" and not _of_source(run):
+            raise InputError(f"run {run.id} has learned the labels of the target, not those of the source; {remedy}")
         return run
+
+
+def _of_source(run: Run) -> bool:
+    """Whether a run of `train-segmenter` has learned the source."""
+    return bool(run.config.get("domain", "source") == "source")
 
 
 def _read_manifest(path: Path) -> Manifest:

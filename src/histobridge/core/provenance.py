@@ -8,9 +8,13 @@ from typing import Any
 from histobridge import __version__
 from histobridge.core.errors import ProjectError
 from histobridge.core.export_staging import FinalLabels, sha256_of_pixels
+from histobridge.core.files import read_json
 from histobridge.core.manifest import ImageRecord
 from histobridge.core.project import Project
 from histobridge.core.runs import Run
+
+ROUTES = ("tutorship", "adaptation")
+"""Folders of the models of a fused proposal."""
 
 
 def provenance(project: Project, run: Run, record: ImageRecord, labels: FinalLabels) -> dict[str, Any]:
@@ -28,15 +32,16 @@ def provenance(project: Project, run: Run, record: ImageRecord, labels: FinalLab
     -------
     dict
         JSON: ``version``, ``date``, ``project``, ``image``, ``classes``, ``reviewed_fraction``, ``sha256`` of the
-        image's pixels and its original file, of the exported and the proposed classes and of the model, ``config`` of
-        the export, ``runs`` that led to the proposal with their settings.
+        image's pixels and its original file, of the exported and the proposed classes, of the model (of both where two
+        were fused) and of its translator, ``config`` of the export, ``runs`` that led to the proposal with their
+        settings.
     """
     hashes = {
         "image": sha256_of_pixels(project.pixels(record.id).levels[0]),
         "file": record.sha256,
         "classes": sha256_of_pixels(labels.classes),
         "proposal": labels.proposal_sha256,
-        "model": _model_sha256(project, labels.proposal_run),
+        **_model_hashes(project, labels.proposal_run),
     }
     return {
         "version": __version__,
@@ -55,7 +60,7 @@ def provenance(project: Project, run: Run, record: ImageRecord, labels: FinalLab
 
 
 def lineage(project: Project, run_id: str) -> dict[str, Any]:
-    """Return verb and config of a run and of every run named in its config or result, and so on back."""
+    """Return verb and config of a run and of every run that its config, result or inputs name, and so on back."""
     found: dict[str, Any] = {}
     waiting = [run_id] if run_id else []
     while waiting:
@@ -66,8 +71,16 @@ def lineage(project: Project, run_id: str) -> dict[str, Any]:
             continue
         if name not in found:
             found[name] = {"verb": run.verb, "config": run.config}
-            waiting += [text for text in (*_texts(run.config), *_texts(run.state().result)) if _is_run(project, text)]
+            told = (run.config, run.state().result, _inputs(run))
+            waiting += [text for text in _texts(list(told)) if _is_run(project, text)]
     return found
+
+
+def _inputs(run: Run) -> dict[str, str]:
+    """Runs that a run built on by its own choice; not the one that it was only compared with."""
+    path = run.path / "inputs.json"
+    settled = read_json(path) if path.exists() else {}
+    return {name: value for name, value in settled.items() if name != "in_use"}
 
 
 def _is_run(project: Project, text: str) -> bool:
@@ -83,10 +96,25 @@ def _texts(value: Any) -> list[str]:
     return [text for part in parts for text in _texts(part)]
 
 
-def _model_sha256(project: Project, run_id: str) -> str:
-    """Hash the network that proposed; empty if there is none."""
-    weights: Path = project.path / "runs" / run_id / "model.safetensors"
-    if not run_id or not weights.exists():
+def _model_hashes(project: Project, run_id: str) -> dict[str, str]:
+    """Hash the networks that proposed: the model, or both that were fused, and the translator they look through."""
+    try:
+        run = project.run(run_id)
+    except ProjectError:
+        return {}
+    fused = run.state().result.get("route", run.config.get("route")) == "fused"
+    folders = {f"model-{route}": run.path / route for route in ROUTES} if fused else {"model": run.path}
+    hashes = {name: _sha256(folder / "model.safetensors") for name, folder in folders.items()}
+    for folder in folders.values():
+        view = read_json(folder / "view.json") if (folder / "view.json").exists() else {}
+        if _is_run(project, view.get("translator", "")):
+            hashes["translator"] = _sha256(project.run(view["translator"]).path / "translator.safetensors")
+    return hashes
+
+
+def _sha256(weights: Path) -> str:
+    """Hash a file; empty if there is none."""
+    if not weights.exists():
         return ""
     with weights.open("rb") as stream:
         return file_digest(stream, "sha256").hexdigest()

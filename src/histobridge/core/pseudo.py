@@ -151,6 +151,11 @@ def _tutored(project: Project, run: Run, config: ProposeConfig, matching: Matchi
 
 def _adapted(project: Project, segmenter_id: str, config: ProposeConfig, matching: Matching) -> Job[TargetModel]:
     segmenter = Segmenter.load(project.run(segmenter_id).path, config.training.device)
+    if segmenter.card.domain != "source":
+        raise ProjectError(
+            f"segmenter {segmenter_id} has learned the labels of the target, and adaptation shows it images in the "
+            "look of the source; choose one that has learned the source, or match the domains again"
+        )
     if abs(segmenter.card.object_diameter_px / matching.object_diameter_px - 1) > SIZE_TOLERANCE:
         raise ProjectError(
             f"segmenter {segmenter_id} expects objects of {segmenter.card.object_diameter_px:g} px, matching "

@@ -88,10 +88,15 @@ def rank_tiles(project: Project, run: Run, config: RankConfig) -> Job[dict[str, 
     measures: list[Measures] = []
     images = {name: project.pixels(name) for name in {place.record.id for place in places}}
     scale = _working_um(project, proposals)
-    for index, place in enumerate(places):
-        features.append(look(images[place.record.id], place.tile.window))
-        measures.append(_measured(project, place, proposals, other, scale))
-        yield Progress(index + 1, len(places), f"looking at the tiles of {place.record.id}")
+    stores = {name: project.labels(name) for name in images}
+    try:
+        for index, place in enumerate(places):
+            features.append(look(images[place.record.id], place.tile.window))
+            measures.append(_measured(project, place, stores[place.record.id], (proposals, other), scale))
+            yield Progress(index + 1, len(places), f"looking at the tiles of {place.record.id}")
+    finally:
+        for store in stores.values():
+            store.close()
     waiting, ordered = _ordered(project, config, places, features, measures) if places else ([], [])
     stop = when_to_stop(project, config.seconds_per_tile)
     queue = Queue(order=config.order, proposals=proposals, tiles=tuple(ordered), stop=stop)
@@ -199,13 +204,15 @@ def _some(places: Sequence[Place], seed: int, most: int) -> list[Place]:
 def _working_um(project: Project, proposals: str) -> float:
     """µm per working pixel of the target when it was proposed; 1 where nobody knows any more."""
     try:
-        return load_matching(project, str(project.run(proposals).state().result.get("matching", ""))).target_working_um
+        matching = project.run(str(project.run(proposals).state().result.get("matching", "")))
     except ProjectError:
         return 1.0
+    return load_matching(project, matching.id).target_working_um
 
 
-def _measured(project: Project, place: Place, proposals: str, other: str, working_um: float) -> Measures:
-    record, window = place.record, place.tile.window
+def _measured(project: Project, place: Place, store: LabelStore, runs: tuple[str, str], working_um: float) -> Measures:
+    """Measure what is open of a tile, by the proposals of the first run, compared with those of the other."""
+    record, window, (proposals, other) = place.record, place.tile.window, runs
     if place.standing == DECIDED or not has_proposal(project, proposals, record.id):
         return Measures()
     classes, confidence = read_proposal(project, proposals, record.id, window)
@@ -213,7 +220,8 @@ def _measured(project: Project, place: Place, proposals: str, other: str, workin
     # An image whose pixel size is unknown was proposed with a zoom of its own.
     known = record.zoom_override is not None or record.pixel_size_um is not None
     size_um = zoom_of(record, working_um) * working_um if known else working_um
-    return measure_tile(classes, confidence, compared, project.manifest, size_um)
+    is_open = store.read(window)[1] == MODEL if store.exists else None
+    return measure_tile(classes, confidence, compared, project.manifest, size_um, is_open)
 
 
 def _ordered(

@@ -13,7 +13,7 @@ MIN_AREA_PX = 30
 """Smaller connected regions are specks, not objects."""
 
 FEW = 5
-"""Regions inside a mask; of fewer than that, those that its border cuts count too."""
+"""Regions inside a mask; of fewer than that, those that are cut count too."""
 
 
 def reference_class(manifest: Manifest, domain: Domain) -> ClassSpec:
@@ -35,7 +35,10 @@ def reference_class(manifest: Manifest, domain: Domain) -> ClassSpec:
 
 
 def object_diameters(
-    mask: NDArray[np.bool_], min_area: float = MIN_AREA_PX, cut: bool | None = None
+    mask: NDArray[np.bool_],
+    min_area: float = MIN_AREA_PX,
+    cut: bool | None = None,
+    known: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float64]:
     """Equivalent circle diameters, in pixels, of the connected regions of a mask.
 
@@ -45,14 +48,17 @@ def object_diameters(
     min_area : float
         Smallest region counted, in pixels.
     cut : bool, optional
-        Count regions that touch the border; by default only where few others are there, see `counts_cut`.
+        Count regions that touch the border or what is not known; by default only where few others are there, see
+        `counts_cut`.
+    known : (Y, X) bool, optional
+        Where it is known what is in the mask; none: everywhere.
 
     Returns
     -------
     (n,) float64
         Diameters ``2 sqrt(area / pi)``.
     """
-    whole, all_of_them = _areas(mask, min_area)
+    whole, all_of_them = _areas(mask, min_area, known)
     chosen = all_of_them if (len(whole) < FEW if cut is None else cut) else whole
     return np.asarray(2 * np.sqrt(chosen / np.pi))
 
@@ -62,8 +68,10 @@ def counts_cut(mask: NDArray[np.bool_], min_area: float = MIN_AREA_PX) -> bool:
     return len(_areas(mask, min_area)[0]) < FEW
 
 
-def _areas(mask: NDArray[np.bool_], min_area: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Areas in pixels of the connected regions that do not touch the border, and of all."""
+def _areas(
+    mask: NDArray[np.bool_], min_area: float, known: NDArray[np.bool_] | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Areas in pixels of the connected regions that touch neither the border nor what is not known, and of all."""
     from scipy import ndimage
 
     regions, count = ndimage.label(mask)
@@ -72,10 +80,12 @@ def _areas(mask: NDArray[np.bool_], min_area: float) -> tuple[NDArray[np.float64
     areas[0] = 0
     inner = areas.copy()
     inner[border] = 0
+    if known is not None and not known.all():
+        inner[regions[ndimage.binary_dilation(~known)]] = 0
     return inner[inner >= min_area], areas[areas >= min_area]
 
 
-def typical_diameter(mask: NDArray[np.bool_]) -> float:
+def typical_diameter(mask: NDArray[np.bool_], known: NDArray[np.bool_] | None = None) -> float:
     """Area-weighted median diameter of the objects of a mask: half of the area lies in larger ones.
 
     The plain median follows the number of small fragments, of which a segmenter makes more the worse its scale fits;
@@ -84,13 +94,15 @@ def typical_diameter(mask: NDArray[np.bool_]) -> float:
     Parameters
     ----------
     mask : (Y, X) bool
+    known : (Y, X) bool, optional
+        As for `object_diameters`.
 
     Returns
     -------
     float
         In pixels; NaN without objects.
     """
-    diameters = np.sort(object_diameters(mask))
+    diameters = np.sort(object_diameters(mask, known=known))
     if not len(diameters):
         return float("nan")
     area = np.cumsum(diameters**2)
@@ -122,7 +134,8 @@ def labelled_diameter_um(project: Project, image_ids: list[str]) -> float:
         raise ProjectError("none of the labelled images has a pixel size; enter it in µm on the Images page")
     medians = []
     for image_id, size in sizes.items():
-        diameter = typical_diameter(read_labels(project, image_id) == spec.value)
+        labels = read_labels(project, image_id)
+        diameter = typical_diameter(labels == spec.value, labels != IGNORE)
         if np.isfinite(diameter):
             medians.append(diameter * size)
     if not medians:

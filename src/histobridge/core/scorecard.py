@@ -97,7 +97,7 @@ def _outlines(
     ]
     if pixel_size_um is not None:
         scores += [("assd_um", distances.mean), ("hd95_um", distances.percentile(95))]
-    return scores
+    return [(name, score) for name, score in scores if not np.isnan(score)]  # where sparse labels tell no outline
 
 
 def _objects(predicted: Classes, truth: Classes, manifest: Manifest) -> Scores:

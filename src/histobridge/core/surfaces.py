@@ -25,26 +25,36 @@ class SurfaceDistances:
     to_predicted : ndarray (T,) float
         From each pixel of the true outline to the nearest one of the predicted outline.
     largest : float
-        Diagonal of the image: what both hold where only one outline exists.
+        Diagonal of the image: what both hold where only one has the class.
+    unknown : bool
+        Whether both have the class and only one an outline, as where sparse labels end inside of it: all measures are
+        then NaN.
     """
 
     to_true: Distances
     to_predicted: Distances
     largest: float
+    unknown: bool = False
 
     @property
     def mean(self) -> float:
         """Mean of the distances in both directions together, the ASSD; 0 where there is no outline at all."""
+        if self.unknown:
+            return np.nan
         both = np.concatenate([self.to_true, self.to_predicted])
         return float(both.mean()) if both.size else 0.0
 
     def percentile(self, percent: float) -> float:
         """Larger one of the percentiles of both directions; 0 where there is no outline at all."""
+        if self.unknown:
+            return np.nan
         found = [np.percentile(part, percent) for part in (self.to_true, self.to_predicted) if part.size]
         return float(max(found, default=0.0))
 
     def within(self, tolerance: float) -> float:
-        """Share of both outlines that is at most `tolerance` away; 1 without any outline, 0 where only one exists."""
+        """Share of both outlines that is at most `tolerance` away; 1 without any, 0 where only one has the class."""
+        if self.unknown:
+            return np.nan
         both = np.concatenate([self.to_true, self.to_predicted])
         near = both <= tolerance * (1 + ROUNDING)
         return float((near & (both < self.largest)).mean()) if both.size else 1.0
@@ -72,8 +82,9 @@ def surface_distances(
     Returns
     -------
     SurfaceDistances
-        In µm. Where only one of both has an outline, all are the diagonal of the image: finite, so that means can be
-        taken, and worse than any outline could be, so that losing a class never pays.
+        In µm. Where only one of both has the class, all are the diagonal of the image: finite, so that means can be
+        taken, and worse than any outline could be, so that losing a class never pays. Where both have it and only one
+        has an outline, they are `unknown`.
 
     Raises
     ------
@@ -86,8 +97,11 @@ def surface_distances(
     if not (spacing > 0).all():
         raise InputError(f"the pixel size must be above 0 µm; got {pixel_size_um}")
     predicted, true, known = masks_of(prediction, truth, value, ignore)
+    in_both = bool(predicted.any() and true.any())
     predicted, true = _outline(predicted, known), _outline(true, known)
     largest = float(np.hypot(*(spacing * truth.shape)))
+    if in_both and predicted.any() != true.any():
+        return SurfaceDistances(np.empty(0), np.empty(0), largest, unknown=True)
     if not (predicted.any() and true.any()):
         return SurfaceDistances(np.full(predicted.sum(), largest), np.full(true.sum(), largest), largest)
     to_true, to_predicted = (distance_transform_edt(~outline, sampling=spacing) for outline in (true, predicted))
@@ -105,7 +119,8 @@ def assd_um(prediction: Mask, truth: Mask, value: int, pixel_size_um: Spacing, i
     """Average symmetric surface distance of one class in µm.
 
     Mean over the pixels of both outlines of the distance to the other outline; arguments, errors and conventions as in
-    `surface_distances`: 0 where neither has the class, the diagonal of the image where only one has it.
+    `surface_distances`: 0 where neither has the class, the diagonal of the image where only one has it, NaN where both
+    have it and only one an outline.
     """
     return surface_distances(prediction, truth, value, pixel_size_um, ignore).mean
 
@@ -144,7 +159,7 @@ def surface_dice(
     Returns
     -------
     float
-        0 to 1; 1 where neither has the class, 0 where only one has it.
+        0 to 1; 1 where neither has the class, 0 where only one has it, NaN where both have it and only one an outline.
 
     Raises
     ------
@@ -178,7 +193,7 @@ def boundary_iou(prediction: Mask, truth: Mask, value: int, width_px: int = 2, i
     Returns
     -------
     float
-        0 to 1; 1 where neither has the class, 0 where only one has it.
+        0 to 1; 1 where neither has the class, 0 where only one has it, NaN where both have it and only one a rim.
 
     Raises
     ------
@@ -193,7 +208,10 @@ def boundary_iou(prediction: Mask, truth: Mask, value: int, width_px: int = 2, i
     if width_px < 1:
         raise InputError(f"the rim of a boundary IoU must be at least 1 pixel wide; got {width_px}")
     predicted, true, known = masks_of(prediction, truth, value, ignore)
+    in_both = bool(predicted.any() and true.any())
     predicted, true = _rim(predicted, known, width_px), _rim(true, known, width_px)
+    if in_both and predicted.any() != true.any():
+        return np.nan
     union = np.count_nonzero(predicted | true)
     return float(np.count_nonzero(predicted & true) / union) if union else 1.0
 

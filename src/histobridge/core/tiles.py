@@ -83,6 +83,21 @@ def tile_of(tiles: tuple[Tile, ...], y: float, x: float) -> Tile:
     return grid[row, column]
 
 
+def own_window(tiles: tuple[Tile, ...], tile: Tile) -> Window:
+    """Return the pixels that `tile_of` gives to a tile; those of all tiles cover the image, each pixel once.
+
+    Parameters
+    ----------
+    tiles : tuple of Tile
+        A whole grid from `tile_grid`.
+    tile : Tile
+        One of them.
+    """
+    rows = _own([(each.row, each.window[0]) for each in tiles if each.column == 0], tile.row)
+    columns = _own([(each.column, each.window[1]) for each in tiles if each.row == 0], tile.column)
+    return rows, columns
+
+
 def starts(length: int, tile: int, overlap: int) -> NDArray[np.intp]:
     """First pixels of the tiles along one axis, the last one such that its tile ends at `length`."""
     if not 0 <= overlap < tile or length < 1:
@@ -106,6 +121,15 @@ def _nearest(spans: list[tuple[int, slice]], position: float) -> int:
     if not inside:
         raise ValueError(f"position {position} lies outside the image")
     return min(inside)[1]
+
+
+def _own(spans: list[tuple[int, slice]], index: int) -> slice:
+    """Cut the span of one tile half-way to the centres of its neighbours."""
+    span = dict(spans)
+    doubled = {number: each.start + each.stop - 1 for number, each in span.items()}
+    first = (doubled[index - 1] + doubled[index]) // 4 + 1 if index - 1 in span else span[index].start
+    stop = (doubled[index] + doubled[index + 1]) // 4 + 1 if index + 1 in span else span[index].stop
+    return slice(first, stop)
 
 
 def overlap(first: Window, second: Window) -> bool:

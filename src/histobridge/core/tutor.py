@@ -50,7 +50,8 @@ def train_proxy(project: Project, run: Run, config: ProposeConfig, matching: Mat
     sampler = CropSampler(fields, training.crop_px, training.augmentation, training.seed, looks, shift)
     pool = target_pool(project, matching, training) if training.terms or training.pretrain_terms else None
     yield from scaled(_taught(net, sampler, pool, training, run), begun, 1)
-    return Segmenter(net, target_card(project, matching, training, labelled_images(project, "source"), run.id))
+    images = labelled_images(project, "source", matching.subjects)
+    return Segmenter(net, target_card(project, matching, training, images, run.id))
 
 
 def _taught(
@@ -78,6 +79,7 @@ def target_card(
         object_diameter_px=matching.object_diameter_px,
         quantiles=matching.target_look,
         trained_on=tuple(images),
+        subjects=matching.subjects,
         run=run_id,
     )
 
@@ -85,7 +87,7 @@ def target_card(
 def tutor_fields(
     project: Project, matching: Matching, translator_name: str, values: tuple[int, ...], device: str = "auto"
 ) -> Job[list[Field]]:
-    """Give labelled source images, at the working scale, the look of the target.
+    """Give labelled source images, at the working scale, the look of the target; of the subjects of the matching alone.
 
     With a trained translator each image comes twice, translated and statistics-matched, so that half of the crops show
     its texture and half cannot carry its mistakes.
@@ -112,7 +114,7 @@ def tutor_fields(
     names = [translator_name] if translator_name in UNTRAINED else ["instant", translator_name]
     translators = [load_translator(project, name, matching, device) for name in names]
     fields: list[Field] = []
-    images = labelled_images(project, "source")
+    images = labelled_images(project, "source", matching.subjects)
     parts = len(images) * len(translators)
     for image_id in images:
         field = working_field(project, image_id, matching.source_working_um, values)

@@ -13,7 +13,7 @@ CHANCE = 0.02
 """Difference of the score of one tile between two trainings that differ by chance alone."""
 
 
-def judge(tiles: Sequence[TileScore], *, cross_validated: bool) -> Gate:
+def judge(tiles: Sequence[TileScore], *, cross_validated: bool, same_animals: bool = False) -> Gate:
     """Judge a fine-tuned model by the tiles it has not learned from.
 
     It is kept aside if it is worse by more than chance explains: if the whole interval of the mean difference lies
@@ -24,6 +24,8 @@ def judge(tiles: Sequence[TileScore], *, cross_validated: bool) -> Gate:
     ----------
     tiles : sequence of TileScore
     cross_validated : bool
+    same_animals : bool
+        Whether other tiles of the same subjects were learned from, which the words then say.
 
     Returns
     -------
@@ -39,11 +41,14 @@ def judge(tiles: Sequence[TileScore], *, cross_validated: bool) -> Gate:
     score = Score(
         before=statistics.fmean(tile.before for tile in tiles), after=statistics.fmean(tile.after for tile in tiles)
     )
+    told = "1 tile" if len(tiles) == 1 else f"{len(tiles)} tiles"
+    if not cross_validated:
+        told += " never learned from, of the same animals" if same_animals else " never learned from"
     worse = interval[1] < 0
     verdict: Verdict = "keep-aside" if worse else "too-few-to-judge" if cross_validated else "promote"
     return Gate(
         verdict=verdict,
-        reason=_words(verdict, len(tiles), (score.before or 0.0, score.after or 0.0), cross_validated=cross_validated),
+        reason=_words(verdict, told, (score.before or 0.0, score.after or 0.0), cross_validated=cross_validated),
         score=score,
         tiles=tuple(tiles),
         difference=difference,
@@ -79,16 +84,15 @@ def bootstrap_interval(differences: Sequence[float]) -> tuple[float, float]:
     return min(float(low), mean - chance), max(float(high), mean + chance)
 
 
-def _words(verdict: Verdict, count: int, score: tuple[float, float], *, cross_validated: bool) -> str:
+def _words(verdict: Verdict, tiles: str, score: tuple[float, float], *, cross_validated: bool) -> str:
     """Tell a verdict to the user."""
-    tiles = "1 tile" if count == 1 else f"{count} tiles"
     found = f"agreement (mean Dice) {score[1]:.3f}, before {score[0]:.3f}"
     if cross_validated:
         told = f"Too few reviewed tiles to judge: {found}, estimated by leaving out parts of {tiles} in turn."
         if verdict == "keep-aside":
             return f"{told} That is worse by more than chance explains, so the model is kept aside."
         return f"{told} The model is used; roll back if it looks worse. From five reviewed tiles on it is judged."
-    told = f"On {tiles} never learned from: {found}."
+    told = f"On {tiles}: {found}."
     if verdict == "keep-aside":
         return f"{told} Worse by more than chance explains, so the model is kept aside; the one in use stays."
     return f"{told} Not worse beyond chance, so the model is used."

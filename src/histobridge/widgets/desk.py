@@ -16,7 +16,7 @@ from histobridge.core.manifest import IGNORE
 from histobridge.core.neighbours import surroundings, whole_window
 from histobridge.core.project import Project
 from histobridge.core.proposals import open_proposal
-from histobridge.core.states import IGNORED
+from histobridge.core.states import IGNORED, MODEL
 from histobridge.core.tiles import Tile
 from histobridge.layers import Canvas
 from histobridge.widgets.kept_stores import UnsavedEdits
@@ -210,8 +210,9 @@ class Desk:
         if ignored.any():
             changed += self.edit.ignore(ignored)
         left = ignored | strange
-        # An ignored pixel painted in the class that lies under it differs only in its state.
-        repainted = ~left & (self.edit.state == IGNORED)
+        # A pixel that was painted in the class that is proposed, or that lies under ignore, differs only in its state.
+        state, gone_over = self.edit.state, self._canvas.strokes.take(painted)
+        repainted = ~left & ((state == IGNORED) | (gone_over & (state == MODEL)))
         changed += self.edit.commit(np.where(left, classes, painted), repainted=repainted)
         self.strange = ""
         if strange.any():

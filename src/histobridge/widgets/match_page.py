@@ -7,6 +7,7 @@ from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QWidget
 
 from histobridge.core.config import Domain, MatchConfig, TrainSegmenterConfig
 from histobridge.core.files import read_json
+from histobridge.core.known_sizes import changed_size
 from histobridge.widgets.form import ConfigForm, Fold
 from histobridge.widgets.match_looks import MatchLooks
 from histobridge.widgets.open_image import show_on_canvas
@@ -89,8 +90,7 @@ class MatchPage(Page):
         project = self.session.project
         if project is None:
             return
-        learned = self.session.newest("train-segmenter", status="finished")
-        self.start_button.setText("Match" if learned else "Learn my labels and match")
+        self.start_button.setText("Match" if self._learned() else "Learn my labels and match")
         lacking = self._lacking()
         self.missing.say(lacking)
         busy = any(item.verb in ("train-segmenter", "match") for item in self.session.running())
@@ -111,6 +111,11 @@ class MatchPage(Page):
             if file.exists():
                 self.strips[name].show_file(file)
         self.looks.show_files(files)
+
+    def _learned(self) -> bool:
+        """Whether there is a segmenter of the source."""
+        project = self.session.project
+        return project is not None and project.active("segmenter") is not None
 
     def _lacking(self) -> str:
         project = self.session.project
@@ -141,13 +146,19 @@ class MatchPage(Page):
         certainty = f"{result['certainty']:.0%} certain, estimated"
         self.polarity.say(f"Polarity: {how} ({'as you said' if result['polarity_from'] == 'user' else certainty}).")
         unseen = "" if result["scale_from"] != "nothing" else f"{UNSEEN} "
-        self.doubt.say((unseen + ("" if result["certain"] else UNCERTAIN)).rstrip())
+        self.doubt.say((self._rescaled(result) + unseen + ("" if result["certain"] else UNCERTAIN)).rstrip())
+
+    def _rescaled(self, result: dict[str, Any]) -> str:
+        """Say that a pixel size was edited since; empty if none was."""
+        project = self.session.project
+        changed = changed_size(project, result.get("pixel_sizes_um", {})) if project is not None else ""
+        return f"This matching no longer fits: {changed}. Match again. " if changed else ""
 
     # -- do --------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Match; learn the labels first if that was not done."""
-        if self.session.newest("train-segmenter", status="finished"):
+        if self._learned():
             self.match()
         else:
             self.learn()

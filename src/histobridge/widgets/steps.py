@@ -6,7 +6,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
+from histobridge.core.files import read_json
 from histobridge.core.journal import Journal
+from histobridge.core.known_sizes import changed_size
 from histobridge.core.manifest import label_folder
 from histobridge.core.project import Project
 from histobridge.core.runs import RunState
@@ -63,8 +65,29 @@ def step_states(project: Project, runs: Mapping[str, tuple[str, RunState]]) -> d
         trouble = any(newest.get(verb) in ("failed", "interrupted") for verb in step.verbs)
         if step.key == "images":
             trouble = trouble or any(record.pixel_size_um is None for record in project.images())
+        if step.key == "match":
+            trouble = trouble or _rescaled(project, runs)
         states[step.key] = "attention" if trouble else "done" if done[step.key] else "open"
     return states
+
+
+def _rescaled(project: Project, runs: Mapping[str, tuple[str, RunState]]) -> bool:
+    """Whether an image has another pixel size by now than when the matching in use was made."""
+    made = [run for run, (verb, state) in runs.items() if verb == "match" and state.status == "finished"]
+    used = project.manifest.active.get("matching") or (made[-1] if made else "")
+    file = project.path / "runs" / used / "matching.json"
+    try:
+        known = _matched_sizes(file, file.stat().st_mtime_ns)
+    except (OSError, ValueError):  # the page Match tells of it
+        return False
+    return bool(changed_size(project, known))
+
+
+@lru_cache(maxsize=8)
+def _matched_sizes(file: Path, stamp: int) -> dict[str, float]:
+    """Pixel sizes in a matching, as it was at `stamp`."""
+    sizes: dict[str, float] = read_json(file).get("pixel_sizes_um", {})
+    return sizes
 
 
 def _reviewed(folder: Path) -> bool:

@@ -1,7 +1,7 @@
 """Runs a tool of `core.tools` on the open tile: what it sees, what it does, one step of undo."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from histobridge.core.corrections import TileEdit
 from histobridge.core.manifest import IGNORE
 from histobridge.core.project import Project
-from histobridge.core.states import IGNORED
+from histobridge.core.states import IGNORED, MODEL
 from histobridge.core.tools.result import ToolError, ToolResult, View, edited
 from histobridge.layers import Canvas
 from histobridge.pointer import Gesture, Path
@@ -126,7 +126,7 @@ class ToolBench:
         mask = along(view.classes.shape, line, float(labels.brush_size) / 2)
         window = (slice(0, view.classes.shape[0]), slice(0, view.classes.shape[1]))
         painted = np.where(mask, np.uint8(value), view.classes)
-        return edited(view, window, painted, "The line snapped to the edge.")
+        return replace(edited(view, window, painted, "The line snapped to the edge."), drawn=mask)
 
     def _pixels(self, project: Project, place: Place) -> NDArray[Any]:
         """Native grey values of the tile, read once."""
@@ -140,7 +140,10 @@ class ToolBench:
         assert edit is not None
         kept = result.classes == IGNORE
         classes = np.where(kept, edit.classes, result.classes)
-        edit.commit(classes, near=result.near, owners=result.owners)
+        if result.drawn is None:
+            edit.commit(classes, near=result.near, owners=result.owners)
+        else:
+            edit.commit(classes, repainted=result.drawn & (edit.state == MODEL))
         self._canvas.replace_labels(self._shown(edit))
 
 

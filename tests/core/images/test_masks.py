@@ -183,6 +183,27 @@ def test_whole_numbers_stored_as_float_are_classes_and_others_are_not(tmp_path):
             read(tmp_path / "b.tif")
 
 
+def with_ones(png, count):
+    """A file of an axon in white, 5000 pixels, and so many of value 1; and its values."""
+    values = np.zeros((100, 100), np.uint8)
+    values[:50] = 255
+    values[60:].flat[:count] = 1
+    return MaskFiles(per_class=(("axon", png(f"{count}.png", values)),)), values
+
+
+@pytest.mark.parametrize(("count", "one", "white"), [(20, 0, 1), (4000, 1, 255)])
+def test_a_few_stray_ones_do_not_make_the_white_of_a_binary_mask_unlabelled(png, count, one, white):
+    files, values = with_ones(png, count)
+    expected = np.select([values == 1, values == 255], [one, white])
+    np.testing.assert_array_equal(read_masks(files, 0, values.shape, (AXON,), {})[ALL], expected)
+
+
+def test_a_binary_mask_of_some_ones_and_much_white_is_refused(png):
+    files, values = with_ones(png, 300)
+    with pytest.raises(FileError, match="1 in 300 and 255 in 5000 pixels, and either may be the class"):
+        read_masks(files, 0, values.shape, (AXON,), {})
+
+
 def test_a_file_of_greys_is_no_binary_mask(png):
     ramp = np.arange(600).reshape(20, 30).astype(np.uint8)
     with pytest.raises(FileError, match="one class as 0 and 255"):

@@ -60,6 +60,9 @@ def test_weights_and_statistics_end_the_share_of_the_way(net, share):
 
 def test_shares_of_the_issue():
     assert [share_of_the_way(tiles, 0.4) for tiles in (1, 2, 3, 4, 16)] == pytest.approx([0.4, 0.6, 0.8, 1, 1])
+    assert share_of_the_way(0.1, 0.4) == pytest.approx(0.4)
+    assert share_of_the_way(2.5, 0.4) == pytest.approx(0.7)
+    assert replay_share(0.1, 1 / 3) == pytest.approx(1 / 3)
     assert replay_share(1, 1 / 3) == pytest.approx(1 / 3)
     assert replay_share(8, 1 / 3) == replay_share(30, 1 / 3) == pytest.approx(0.1)
     assert replay_share(3, 0.0) == 0.0

@@ -30,14 +30,31 @@ def test_windows_of_one_tile_add_up():
     assert np.array_equal(halves[0] + halves[1], count(predicted, truth, VALUES))
 
 
-def test_a_class_that_the_truth_lacks_does_not_count_and_background_alone_is_no_score():
-    truth = np.ones((4, 4), np.uint8)
-    predicted = truth.copy()
-    predicted[0, 0] = 2
-    found = {KEY: count(predicted, truth, VALUES)}
-    assert tile_scores(found, found)[0].before == pytest.approx(2 * 15 / 31)
-    nothing = {KEY: count(predicted, np.zeros((4, 4), np.uint8), VALUES)}
-    assert tile_scores(nothing, nothing) == []
+def scores(before, after, truth):
+    (score,) = tile_scores(*({KEY: count(classes, truth, VALUES)} for classes in (before, after)))
+    return score.before, score.after
+
+
+def test_a_class_that_is_not_there_costs_the_model_that_shows_it_and_not_the_other():
+    truth = np.ones((20, 20), np.uint8)
+    truth[15:] = 255
+    right, wrong, slip = truth.copy(), truth.copy(), truth.copy()
+    wrong[0, :4] = 2
+    slip[0, :3] = 2  # a hundredth of what is known
+    right[15:] = slip[15:] = 2
+    axons = 2 * 296 / 596
+    assert scores(right, wrong, truth) == (1.0, pytest.approx(axons / 2))
+    assert scores(wrong, right, truth) == (pytest.approx(axons / 2), 1.0)
+    assert scores(wrong, wrong, truth) == pytest.approx((axons / 2, axons / 2))
+    assert scores(right, slip, truth) == (1.0, pytest.approx(2 * 297 / 597))
+
+
+def test_on_background_alone_a_model_is_right_that_shows_nothing():
+    nothing = np.zeros((20, 20), np.uint8)
+    crowded = nothing.copy()
+    crowded[:5] = 1
+    assert scores(nothing, crowded, nothing) == (1.0, 0.0)
+    assert scores(nothing, nothing, nothing) == (1.0, 1.0)
 
 
 def test_only_reviewed_pixels_that_no_model_has_learned_are_asked_for(loop):

@@ -65,6 +65,16 @@ def test_without_a_proposing_model_the_user_is_told_what_to_do(loop):
         loop.run("finetune", BRIEF.model_copy(update={"model": loop.learned}))
 
 
+def test_a_stroke_in_each_tile_is_no_reason_to_go_further_than_with_one_tile(loop):
+    for image_id in loop.targets:
+        painted = loop.proposed(loop.tutored, image_id)
+        painted[20:30, 20:30] = 1
+        review(loop, image_id, painted, accept=False)
+    run = loop.run("finetune", BRIEF.model_copy(update={"single_tile_share": 0.0}))
+    start, tuned = (load_file(loop.project.run(name).path / "model.safetensors") for name in (loop.tutored, run.id))
+    assert all(np.array_equal(start[name], weights) for name, weights in tuned.items() if "num_batches" not in name)
+
+
 @pytest.mark.parametrize("route", ["tutored", pytest.param("adapted", marks=pytest.mark.slow)])
 def test_corrections_are_learned_and_old_models_stay_as_they_were(loop, route):
     base, image_id = loop.project.run(getattr(loop, route)), loop.targets[1]

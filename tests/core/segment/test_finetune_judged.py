@@ -90,7 +90,7 @@ def test_strokes_alone_train_but_are_no_tile_to_score_on(loop):
     classes[20:40, 20:40] = 1
     paint(loop, loop.targets[0], classes, accept=False)
     gate = read_gate(loop.run("finetune", BRIEF))
-    assert (gate.trained, gate.tiles) == (((loop.targets[0], TILE),), ())
+    assert (gate.trained, gate.begun, gate.tiles) == ((), ((loop.targets[0], TILE),), ())
     assert gate.verdict == "too-few-to-judge"
 
 
@@ -109,13 +109,33 @@ def test_of_five_tiles_one_is_never_learned_from_and_judges(loop, truths, taught
     # The sixth tile trains, the fifth stays held out, and the comparison is with what is in use by then.
     with loop.project.editing():
         promote(loop.project, run.id)
+        loop.project.update_images(truths, subject="rat1")
     sixth = list(truths)[5]
     paint(loop, sixth, truths[sixth])
     later = read_gate(loop.run("finetune", BRIEF))
     assert later.held_out == gate.held_out
+    assert "1 tile never learned from: " in gate.reason
+    assert "1 tile never learned from, of the same animals: " in later.reason
     assert (sixth, TILE) in later.trained
     assert later.compared_with == later.in_use == run.id
     assert later.tiles[0].before == pytest.approx(tile.after)
+
+
+def test_a_tile_that_taught_only_its_strokes_judges_once_it_is_accepted(loop, add_arrays):
+    size_um = loop.project.image(loop.targets[0]).pixel_size_um
+    copies = {f"copy{number}": loop.project.pixels(loop.targets[0]).read(loop.whole) for number in range(2)}
+    add_arrays(loop.project, "target", copies, size_um)
+    stroke = np.zeros((192, 192), np.uint8)
+    stroke[:9, :9] = 1
+    for image_id in loop.targets:
+        paint(loop, image_id, stroke, accept=False)
+    first = read_gate(loop.run("finetune", BRIEF))
+    assert (len(first.begun), first.trained) == (5, ())
+    for image_id in loop.targets:
+        paint(loop, image_id, stroke)
+    gate = read_gate(loop.run("finetune", BRIEF))
+    assert [(tile.image, tile.tile) for tile in gate.tiles] == list(gate.held_out)
+    assert len(gate.held_out) == 1
 
 
 def test_a_model_that_learned_nonsense_is_kept_aside_and_not_promoted(loop, truths):

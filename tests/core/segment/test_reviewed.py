@@ -37,7 +37,7 @@ def test_a_tile_whose_overlap_alone_is_reviewed_is_taught_by_its_neighbour(wide)
         first.accept()
         close(first)
     (found,) = reviewed_tiles(wide)
-    assert (found.key, found.decided, found.scorable) == (("wide", TILES[0].id), True, False)
+    assert (found.key, found.decided, found.shows_class) == (("wide", TILES[0].id), True, False)
 
 
 def test_strokes_make_a_tile_train_and_nine_tenths_make_it_decided(wide):
@@ -48,12 +48,25 @@ def test_strokes_make_a_tile_train_and_nine_tenths_make_it_decided(wide):
         second.commit(classes)
         assert second.flush()
         (begun,) = reviewed_tiles(wide)
-        assert (begun.tile, begun.decided, begun.scorable) == (TILES[1].id, False, True)
+        assert (begun.tile, begun.decided, begun.shows_class) == (TILES[1].id, False, True)
         classes[:, :950] = 2
         second.commit(classes)
         close(second)
-    decided = {found.tile: found.decided for found in reviewed_tiles(wide)}
-    assert decided == {TILES[1].id: True}
+    decided = {found.tile: (found.decided, found.share) for found in reviewed_tiles(wide)}
+    assert decided == {TILES[1].id: (True, 1.0)}
+
+
+def test_a_dab_where_four_tiles_overlap_belongs_to_one_of_them_and_counts_by_its_size(learned_elsewhere):
+    project = learned_elsewhere({"large": np.zeros((1920, 1920), np.uint8)})
+    tiles = tile_grid((1920, 1920))
+    with project.editing():
+        first = edit(project, tiles[0], "large")
+        classes = first.classes
+        classes[900:920, 900:920] = 1
+        first.commit(classes)
+        close(first)
+    (found,) = reviewed_tiles(project)
+    assert (found.tile, found.decided, found.share) == (tiles[0].id, False, 400 / 1024**2)
 
 
 def test_ignored_pixels_are_not_reviewed(wide):

@@ -19,6 +19,10 @@ MEANT = 0.9
 """Share of the pixels that are not 0 that must be meant."""
 
 
+STRAY = 0.01
+"""Share of the 1 among the 1 and 255 of a binary file up to which they are strays of editing."""
+
+
 def label_table(
     path: Path,
     counts: Counts,
@@ -119,13 +123,13 @@ def pair_of(path: Path, classes: Sequence[ClassSpec]) -> tuple[int, int]:
 def binary_table(path: Path, counts: Counts, value: int) -> Table:
     """Tell which values of a binary file are the class `value`.
 
-    Beside 0 the only other one; of 1 and 255 the first, the other being unlabelled; else those from 128 on, if the file
-    is black and white but for strays.
+    Beside 0 the only other one; of 1 and 255 the first, the other being unlabelled, unless there are hardly any 1; else
+    those from 128 on, if the file is black and white but for strays.
 
     Raises
     ------
     FileError
-        If the values are neither, such as the numbers of single objects.
+        If the values are neither, such as the numbers of single objects, or there are few 1 and many 255.
     """
     shown = {stored for stored in counts if stored}
     if len(shown) <= 1:
@@ -134,7 +138,7 @@ def binary_table(path: Path, counts: Counts, value: int) -> Table:
         narrow = binary_table(path, {stored // 257: count for stored, count in counts.items()}, value)
         return {257 * stored: meaning for stored, meaning in narrow.items()}
     if shown == {1, IGNORE}:
-        return {0: 0, 1: value, IGNORE: IGNORE}
+        return _ones_or_white(path, counts, value)
     top = 65535 if max(counts) > 255 else 255
     near = NEAR * top // 255
     white = sum(count for stored, count in counts.items() if top - stored <= near)
@@ -145,6 +149,18 @@ def binary_table(path: Path, counts: Counts, value: int) -> Table:
         remedy = "save it as black and white (of numbered objects: every number from 1 on as 255)"
         raise FileError(path, found, f"{remedy}, or rename it if it is a label map")
     return {stored: value if 2 * stored > top else 0 for stored in counts}
+
+
+def _ones_or_white(path: Path, counts: Counts, value: int) -> Table:
+    """Tell by their numbers whether 1 is the class and 255 unlabelled, or 255 the class and 1 a stray."""
+    share = counts[1] / (counts[1] + counts[IGNORE])
+    if share <= STRAY:
+        return {0: 0, 1: 0, IGNORE: value}
+    if share < 1 - MEANT:
+        found = f"has 1 in {counts[1]} and 255 in {counts[IGNORE]} pixels, and either may be the class"
+        remedy = "save the class as 255 and all else as 0, or give it as a label map if 255 means unlabelled"
+        raise FileError(path, found, remedy)
+    return {0: 0, 1: value, IGNORE: IGNORE}
 
 
 def _is_wide(counts: Counts) -> bool:

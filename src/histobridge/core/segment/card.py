@@ -48,6 +48,12 @@ class ModelCard(Config):
     trained_on: tuple[str, ...]
     """Ids of the images it was trained on."""
 
+    subjects: tuple[str, ...] = ()
+    """Subjects of the source that it was held to, and that all made with it is; empty, as in old cards: all."""
+
+    pixel_sizes_um: dict[str, PositiveFloat] = {}
+    """Pixel sizes of these images when they set the scale; empty in cards of older versions and of other scales."""
+
     run: str = ""
     """The run that trained it."""
 

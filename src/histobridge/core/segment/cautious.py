@@ -39,33 +39,33 @@ def _to_eval(norm: nn.Module, _: Any) -> None:
     norm.eval()
 
 
-def share_of_the_way(tiles: int, single: float) -> float:
+def share_of_the_way(tiles: float, single: float) -> float:
     """How far the weights go from the start to the fine-tuned ones.
 
     Parameters
     ----------
-    tiles : int
-        Reviewed tiles learned from, at least 1.
+    tiles : float
+        Reviewed tiles learned from; a tile that is begun counts as much as is reviewed of it.
     single : float
-        Share with one tile, 0 to 1.
+        Share with one tile or less, 0 to 1.
 
     Returns
     -------
     float
         Rises evenly from `single` with one tile to 1 with four and more.
     """
-    return single + (1 - single) * min(1.0, (tiles - 1) / (TILES_TO_TRUST - 1))
+    return single + (1 - single) * _beyond_one(tiles, TILES_TO_TRUST)
 
 
-def replay_share(tiles: int, start: float) -> float:
+def replay_share(tiles: float, start: float) -> float:
     """Share of a batch that replays the source.
 
     Parameters
     ----------
-    tiles : int
-        Reviewed tiles learned from, at least 1.
+    tiles : float
+        Reviewed tiles learned from; a tile that is begun counts as much as is reviewed of it.
     start : float
-        Share with one tile, 0 to 1.
+        Share with one tile or less, 0 to 1.
 
     Returns
     -------
@@ -73,7 +73,12 @@ def replay_share(tiles: int, start: float) -> float:
         Falls evenly from `start` with one tile to 0.1 with eight and more; a smaller start stays.
     """
     least = min(start, LEAST_REPLAY)
-    return start + (least - start) * min(1.0, (tiles - 1) / (TILES_TO_FORGET - 1))
+    return start + (least - start) * _beyond_one(tiles, TILES_TO_FORGET)
+
+
+def _beyond_one(tiles: float, enough: int) -> float:
+    """Where between one tile, 0, and enough, 1."""
+    return min(1.0, max(0.0, (tiles - 1) / (enough - 1)))
 
 
 def weights_of(net: nn.Module) -> dict[str, torch.Tensor]:

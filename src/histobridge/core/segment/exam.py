@@ -15,7 +15,10 @@ from histobridge.core.segment.reviewed import is_reviewed
 from histobridge.core.target_model import TargetModel
 
 Counts = dict[Key, NDArray[np.int64]]
-"""Per tile (K, 3): pixels of each target class in both, in the prediction, in the truth."""
+"""Per tile (K, 4): pixels of each target class in both, in the prediction, in the truth; and all of known truth."""
+
+WRONGLY_SHOWN = 0.01
+"""Share of the reviewed pixels of a tile up to which a class that is not there is a slip of model or user."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,7 +101,7 @@ def answers(model: TargetModel, asked: Iterable[Question]) -> Counts:
 
 
 def count(predicted: NDArray[np.uint8], truth: NDArray[np.uint8], values: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Pixels of each class in both, in the prediction and in the truth, where the truth is known.
+    """Pixels of each class in both, in the prediction and in the truth, and all pixels, where the truth is known.
 
     Parameters
     ----------
@@ -110,37 +113,51 @@ def count(predicted: NDArray[np.uint8], truth: NDArray[np.uint8], values: NDArra
     Returns
     -------
     ndarray
-        (K, 3) int64.
+        (K, 4) int64.
     """
     known = truth != IGNORE
     counts = [
-        [np.count_nonzero(ours & theirs), np.count_nonzero(ours & known), np.count_nonzero(theirs)]
+        [np.count_nonzero(each) for each in (ours & theirs, ours & known, theirs, known)]
         for ours, theirs in ((predicted == value, truth == value) for value in values)
     ]
     return np.array(counts, np.int64)
 
 
 def tile_scores(before: Mapping[Key, NDArray[np.int64]], after: Mapping[Key, NDArray[np.int64]]) -> list[TileScore]:
-    """Mean Dice of each tile by two models, over the classes that occur in the truth of the tile.
+    """Score each tile by two models: the mean over the classes that count there.
+
+    A class that occurs in the truth of the tile counts by its Dice. One that does not counts if either model shows it
+    on more than a hundredth of the reviewed pixels: 0 for a model that does, 1 for one that does not. Where no class
+    counts, both are right: 1.
 
     Parameters
     ----------
     before, after : mapping
-        Counts (K, 3) of the same tiles, from `answers`.
+        Counts (K, 4) of the same tiles, from `answers`.
 
     Returns
     -------
     list of TileScore
-        Sorted; tiles whose truth is all background are left out, since Dice says nothing there.
+        Sorted.
     """
     scores = []
     for key in sorted(before):
-        there = before[key][:, 2] > 0
-        if there.any():
-            one, other = (_dice(counts[key][there]) for counts in (before, after))
-            scores.append(TileScore(image=key[0], tile=key[1], before=one, after=other))
+        shown = [_wrongly_shown(counts[key]) for counts in (before, after)]
+        one, other = (_score(counts[key], shown[0] | shown[1]) for counts in (before, after))
+        scores.append(TileScore(image=key[0], tile=key[1], before=one, after=other))
     return scores
 
 
-def _dice(counts: NDArray[np.int64]) -> float:
-    return float(np.mean(2 * counts[:, 0] / (counts[:, 1] + counts[:, 2])))
+def _wrongly_shown(counts: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which classes (K,) a model shows that are not there."""
+    _, predicted, true, known = counts.T
+    wrong: NDArray[np.bool_] = (true == 0) & (predicted > WRONGLY_SHOWN * known)
+    return wrong
+
+
+def _score(counts: NDArray[np.int64], also: NDArray[np.bool_]) -> float:
+    """Mean over the classes in the truth, by their Dice, and those that count `also`, by whether they are shown."""
+    both, predicted, true, _ = counts.T
+    there = true > 0
+    scores = [*(2 * both[there] / (predicted + true)[there]), *~_wrongly_shown(counts)[also]]
+    return float(np.mean(scores)) if scores else 1.0

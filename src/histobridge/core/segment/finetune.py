@@ -100,7 +100,7 @@ def _settled(project: Project, run: Run, config: FineTuneConfig) -> dict[str, st
 def _lessons(practice: Practice, reviewed: Sequence[ReviewedTile], split: Split) -> list[Lesson]:
     """What the tiles that train teach, without the pixels they share with tiles that are held out."""
     hidden = _windows(practice.project, split.held_out)
-    trained = set(split.trained)
+    trained = {*split.trained, *split.begun}
     found = []
     for lesson in practice.lessons([tile for tile in reviewed if tile.key in trained]):
         for image_id, window in hidden:
@@ -115,12 +115,12 @@ def _parts(project: Project, lessons: Sequence[Lesson], split: Split, model: str
         return []
     known = {key for tuning in tunings(project, project.run(model)) for key in _trained(tuning)}
     tiles = (lesson.tile for lesson in lessons)
-    return folds([tile for tile in tiles if tile.decided and tile.scorable and tile.key not in known])
+    return folds([tile for tile in tiles if tile.decided and tile.key not in known])
 
 
 def _trained(tuning: Run) -> tuple[Key, ...]:
     gate = read_gate(tuning)
-    return gate.trained if gate else ()
+    return (*gate.trained, *gate.begun) if gate else ()
 
 
 def _cross_validated(practice: Practice, lessons: Sequence[Lesson], parts: Sequence[Part]) -> Job[Gate]:
@@ -160,7 +160,9 @@ def _held_out(
     if asked and inputs["in_use"]:
         folder = model_folder(practice.project, inputs["in_use"])
         other = TargetModel.load(practice.project, folder, practice.config.device)
-    gate = judge(tile_scores(answers(other, asked), answers(tuned, asked)), cross_validated=False)
+    scores = tile_scores(answers(other, asked), answers(tuned, asked))
+    others = {tile.subject for tile in practice.reviewed if tile not in held}
+    gate = judge(scores, cross_validated=False, same_animals=any(tile.subject in others for tile in held))
     return gate.model_copy(update={"compared_with": inputs["in_use"] or inputs["model"]})
 
 
@@ -170,8 +172,9 @@ def _held_tiles(reviewed: Sequence[ReviewedTile], split: Split) -> list[Reviewed
 
 
 def _learned(project: Project, run: Run, split: Split) -> list[tuple[str, Window]]:
-    """Where any model of the project has learned from the user."""
-    keys = {key for each in (split, *earlier_splits(project, run)) for key in each.trained}
+    """Where any model of the project has learned from the user, without the tiles that judge now."""
+    splits = (split, *earlier_splits(project, run))
+    keys = {key for each in splits for key in (*each.trained, *each.begun)} - set(split.held_out)
     return _windows(project, sorted(keys))
 
 
@@ -185,7 +188,7 @@ def _reviewed_pixels(project: Project, split: Split) -> int:
     """How many reviewed pixels teach: each once, those of tiles that are held out not."""
     held = _windows(project, split.held_out)
     total = 0
-    for image_id in sorted({image for image, _ in split.trained}):
+    for image_id in sorted({image for image, _ in (*split.trained, *split.begun)}):
         store = project.labels(image_id)
         try:
             for place in store.corrections():

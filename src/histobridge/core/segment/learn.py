@@ -10,6 +10,7 @@ from histobridge.core.device import choose_device
 from histobridge.core.errors import ProjectError
 from histobridge.core.images.working import QUANTILES, WorkingImage, resample_labels, zoom_of
 from histobridge.core.job import Job, counted
+from histobridge.core.known_sizes import sizes_of
 from histobridge.core.manifest import ImageRecord
 from histobridge.core.project import Project
 from histobridge.core.runs import Run
@@ -76,6 +77,8 @@ def train_segmenter(project: Project, run: Run, config: TrainSegmenterConfig) ->
         object_diameter_px=config.object_diameter_px,
         quantiles=pooled_look(fields),
         trained_on=tuple(image_ids),
+        subjects=config.subjects,
+        pixel_sizes_um=sizes_of(project.image(image_id) for image_id in image_ids),
         run=run.id,
     )
     Segmenter(net, card).save(run.path)

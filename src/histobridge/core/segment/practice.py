@@ -104,7 +104,7 @@ class Practice:
                 yield from train(net, sampler, config, run.path, lambda step: run.log("checkpoint", step=step), pool)
             else:
                 yield from train(net, sampler, config, unlabelled=pool)
-        go_back(net, start, share_of_the_way(len(lessons), config.single_tile_share))
+        go_back(net, start, share_of_the_way(_tiles(lessons), config.single_tile_share))
         return net
 
     def model(self, net: nn.Module, run_id: str = "", images: Sequence[str] = ()) -> TargetModel:
@@ -117,20 +117,26 @@ class Practice:
     def _sampler(self, lessons: Sequence[Lesson]) -> Job[Sampler]:
         config = self.config
         ours = CropSampler([lesson.field for lesson in lessons], config.crop_px, AUGMENTATION, config.seed)
-        share = replay_share(len(lessons), config.source_replay)
-        if share == 0 or not any(is_labelled(self.project, record) for record in self.project.images("source")):
+        share = replay_share(_tiles(lessons), config.source_replay)
+        if share == 0 or not self._can_replay():
             return ours
         if self._replayed is None:
             self._replayed = yield from self._replay()
         fields, look = self._replayed
         return MixedSampler(ours, CropSampler(fields, config.crop_px, AUGMENTATION, config.seed + 1, look), share)
 
+    def _can_replay(self) -> bool:
+        """Whether there are labels of the source, of the subjects that the model was held to."""
+        subjects = self.start.segmenter.card.subjects
+        allowed = (record for record in self.project.images("source") if not subjects or record.subject in subjects)
+        return any(is_labelled(self.project, record) for record in allowed)
+
     def _replay(self) -> Job[tuple[list[Field], Look | None]]:
         """Source images in the look that the model was trained on, and how its crops are varied."""
         model, project = self.start, self.project
         card, matching = model.segmenter.card, model.matching
         if model.translator is not None:
-            labelled = labelled_images(project, "source")
+            labelled = labelled_images(project, "source", card.subjects)
             fields = [working_field(project, name, matching.source_working_um, card.values) for name in labelled]
             look = None
         else:
@@ -141,3 +147,8 @@ class Practice:
         # As in the first training: the sheaths of the source must not become the rule again.
         variation = SegmenterTraining().sheath_variation
         return vary_sheaths(fields, nested_channels(project, card.values), variation), look
+
+
+def _tiles(lessons: Sequence[Lesson]) -> float:
+    """How many reviewed tiles the lessons come to."""
+    return sum(lesson.tile.share for lesson in lessons)

@@ -15,7 +15,7 @@ from histobridge.core.proposals import has_proposal, read_proposal
 from histobridge.core.segment.crops import Field
 from histobridge.core.states import ACCEPTED, CORRECTED, IGNORED
 from histobridge.core.target_model import TargetModel
-from histobridge.core.tiles import Tile, overlap
+from histobridge.core.tiles import Tile, overlap, own_window
 
 RING_PX = 3
 """Working pixels around a stroke that count as looked at: who paints a border sees both of its sides."""
@@ -36,8 +36,8 @@ def is_reviewed(state: NDArray[np.uint8]) -> NDArray[np.bool_]:
 def reviewed_tiles(project: Project) -> list[ReviewedTile]:
     """Find the tiles of the target in which something is reviewed.
 
-    A tile of which nothing is reviewed but what it shares with decided tiles is not among them, unless it is accepted:
-    those teach it.
+    What lies in decided tiles belongs to those, any other reviewed pixel to one tile, see `tile_of`. A tile that has
+    nothing of its own is not among them, unless it is accepted: what it shares teaches in its neighbours.
 
     Parameters
     ----------
@@ -59,13 +59,23 @@ def reviewed_tiles(project: Project) -> list[ReviewedTile]:
     return found
 
 
-def _reviewed_of(store: LabelStore, record: ImageRecord, grid: Sequence[Tile], values: list[int]) -> list[ReviewedTile]:
+def _reviewed_of(
+    store: LabelStore, record: ImageRecord, grid: tuple[Tile, ...], values: list[int]
+) -> list[ReviewedTile]:
     places = list(store.corrections())
     tiles = [tile for tile in grid if any(overlap(tile.window, place) for place in places)]
     found = [tile for tile in (_look(store, record, tile, values) for tile in tiles) if tile is not None]
     accepted = [tile for tile in found if store.history(tile.tile).accepted]
-    decided = [tile for tile in found if tile.decided]
-    return [tile for tile in found if tile in accepted or _has_own(store, tile, accepted if tile.decided else decided)]
+    decided = [
+        tile for tile in found if tile.decided and (tile in accepted or _own_share(store, tile, tile.window, accepted))
+    ]
+    belonging = {tile.id: own_window(grid, tile) for tile in tiles}
+    begun = {
+        tile.key: share
+        for tile in found
+        if not tile.decided and (share := _own_share(store, tile, belonging[tile.tile], decided))
+    }
+    return [replace(tile, share=begun.get(tile.key, 1.0)) for tile in found if tile in decided or tile.key in begun]
 
 
 def _look(store: LabelStore, record: ImageRecord, tile: Tile, values: list[int]) -> ReviewedTile | None:
@@ -74,16 +84,18 @@ def _look(store: LabelStore, record: ImageRecord, tile: Tile, values: list[int])
     if not reviewed.any():
         return None
     decided = store.history(tile.id).accepted or bool(reviewed.mean() >= DECIDED_SHARE)
-    scorable = bool(np.isin(classes[reviewed], values).any())
-    return ReviewedTile(record.id, tile.id, record.subject, tile.window, decided, scorable)
+    shows_class = bool(np.isin(classes[reviewed], values).any())
+    return ReviewedTile(record.id, tile.id, record.subject, tile.window, decided, shows_class)
 
 
-def _has_own(store: LabelStore, tile: ReviewedTile, decided: Sequence[ReviewedTile]) -> bool:
-    """Whether anything is reviewed that none of the decided tiles has."""
-    reviewed = is_reviewed(store.read(tile.window)[1])
+def _own_share(store: LabelStore, tile: ReviewedTile, own: Window, decided: Sequence[ReviewedTile]) -> float:
+    """Share of a tile that is reviewed in its `own` pixels, those of decided tiles left out."""
+    reviewed = is_reviewed(store.read(own)[1])
     for other in decided:
-        reviewed[within(other.window, tile.window)] = False
-    return bool(reviewed.any())
+        reviewed[within(other.window, own)] = False
+    rows, columns = tile.window
+    size: int = (rows.stop - rows.start) * (columns.stop - columns.start)
+    return np.count_nonzero(reviewed) / size
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -68,6 +68,9 @@ class ToolResult:
     owners: tuple[Owner, ...] = ()
     """Ownership of sheaths set by this edit, in pixels of the tile."""
 
+    drawn: NDArray[np.bool_] | None = None
+    """(Y, X) all pixels that a line went over, also those that did not change; none if no line was drawn."""
+
 
 def edited(view: View, window: Window, piece: NDArray[np.uint8], message: str = "") -> ToolResult:
     """Put a changed piece back into its tile.

@@ -59,7 +59,8 @@ def fields_of(project: Project, domain: Domain, matching: Matching, config: Trai
     fields: list[Field] = []
     for image_id, budget in seen_of(project, domain, matching, config).items():
         image = working_image(project, image_id, matching)
-        classes = _classes(project, image_id, image) if domain == "source" and uses_labels(config) else None
+        taught = domain == "source" and uses_labels(config) and _teaches(project, image_id, matching)
+        classes = _classes(project, image_id, image) if taught else None
         for window in windows(image.shape, budget, None if classes is None else classes != IGNORE):
             field = image.read(window)
             if domain == "source":
@@ -73,7 +74,7 @@ def seen_of(project: Project, domain: Domain, matching: Matching, config: TrainT
     ids = image_ids(project, domain)
     shapes = [working_image(project, image_id, matching).shape for image_id in ids]
     wanted = domain == "source" and uses_labels(config)
-    labelled = [wanted and is_labelled(project, project.image(image_id)) for image_id in ids]
+    labelled = [wanted and _teaches(project, image_id, matching) for image_id in ids]
     copies = 1 + 2 * LEVELS if _varied_pair(project, domain, config) else 1
     budgets = shared(shapes, DOMAIN_PIXELS // copies, labelled)
     return {image_id: budget for image_id, budget in zip(ids, budgets, strict=True) if budget}
@@ -100,12 +101,16 @@ def _varied(fields: Sequence[Field], pair: tuple[int, int] | None, config: Train
     return [Labelled(field.image, field.labels) for field in varied[len(labelled) :]]
 
 
-def _classes(project: Project, image_id: str, image: WorkingImage) -> NDArray[np.uint8] | None:
-    """Class values at the working scale, (Y, X) uint8, 255 where not reviewed; none if the image has no labels."""
+def _teaches(project: Project, image_id: str, matching: Matching) -> bool:
+    """Whether a source image has labels, and they are not held out."""
+    record = project.image(image_id)
+    return (not matching.subjects or record.subject in matching.subjects) and is_labelled(project, record)
+
+
+def _classes(project: Project, image_id: str, image: WorkingImage) -> NDArray[np.uint8]:
+    """Class values at the working scale, (Y, X) uint8, 255 where not reviewed."""
     from histobridge.core.scale import read_labels
 
-    if not is_labelled(project, project.image(image_id)):
-        return None
     return resample_labels(read_labels(project, image_id), image.zoom)
 
 

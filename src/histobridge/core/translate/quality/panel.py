@@ -96,7 +96,7 @@ def panel_of_project(project: Project, matching: Matching, device: str = "auto")
     from histobridge.core.segment.model import Segmenter
 
     segmenter = Segmenter.load(project.run(matching.segmenter).path, device) if matching.segmenter else None
-    labelled = labelled_images(project, "source") if segmenter else []
+    labelled = labelled_images(project, "source", matching.subjects) if segmenter else []
     names = {
         "source": labelled or [record.id for record in project.images("source")],
         "target": [record.id for record in project.images("target")],
