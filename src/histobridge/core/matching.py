@@ -211,7 +211,8 @@ def load_matching(project: Project, run_id: str = "") -> Matching:
     Raises
     ------
     ProjectError
-        If there is none, its file is damaged, or an image that was looked at has another pixel size by now.
+        If there is none, its file is damaged, or it is the one in use and an image that was looked at has another pixel
+        size by now. Models of an earlier one stay usable: who has matched again knows.
     """
     run = project.need("matching", run_id, "match the domains first (Match page, or `histobridge match`)")
     file = run.path / "matching.json"
@@ -230,7 +231,9 @@ def load_matching(project: Project, run_id: str = "") -> Matching:
         raise ProjectError(f"{file} is damaged at {where}: {first['msg']}; match the domains again") from error
     except (OSError, ValueError) as error:
         raise ProjectError(f"{file} cannot be read ({error}); match the domains again") from error
-    refuse_changed(project, matching.pixel_sizes_um, f"matching {run.id}", "match again")
+    active = project.active("matching")
+    if active is not None and active.id == run.id:
+        refuse_changed(project, matching.pixel_sizes_um, f"matching {run.id}", "match again")
     return matching
 
 

@@ -54,7 +54,7 @@ def find(crops: Sequence[Classes], manifest: Manifest) -> Findings:
     Findings
     """
     reference = reference_class(manifest, "source").value
-    diameters = np.concatenate([object_diameters(crop == reference) for crop in crops])
+    diameters = np.concatenate([object_diameters(crop == reference, known=crop != IGNORE) for crop in crops])
     pair = manifest.nested_pair()
     if pair is None:
         return Findings(diameters, None, ())
