@@ -69,6 +69,15 @@ def test_a_pixel_size_edited_after_matching_is_named_and_stops_what_would_be_res
     assert load_matching(loop.project).run == loop.matched, "files of older versions say nothing of sizes"
 
 
+def test_models_of_an_earlier_matching_stay_usable_once_the_user_has_matched_again(loop):
+    name = loop.targets[0]
+    resize(loop, name, 2 * loop.project.image(name).pixel_size_um)
+    with pytest.raises(ProjectError, match="match again"):
+        load_matching(loop.project, loop.matched)
+    assert match(loop.project, target_diameter_um=2.7).run != loop.matched
+    assert load_matching(loop.project, loop.matched).run == loop.matched
+
+
 def test_a_pixel_size_of_the_source_edited_after_learning_stops_the_matching(loop):
     name = loop.project.images("source")[0].id
     resize(loop, name, 0.5)
