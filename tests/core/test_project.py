@@ -100,6 +100,19 @@ def test_project_somebody_edits_can_be_read_but_not_edited(project):
         pass
 
 
+def test_who_was_taken_over_writes_nothing_more(project):
+    """It overwrote what the other had done, also after that one had closed."""
+    other = Project.open(project.path)
+    project.lock.acquire()
+    other.lock.acquire(take_over=True)
+    for _ in range(2):
+        with pytest.raises(LockedError, match="was taken over"):
+            project.set_classes([])
+        with pytest.raises(LockedError, match="was taken over"), project.editing():
+            pass
+        other.lock.release()
+
+
 def test_editing_starts_from_what_is_on_disk(project):
     late = Project.open(project.path)
     with project.editing():

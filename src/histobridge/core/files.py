@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import shutil
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,12 @@ TORN = re.compile(r"\..+-[0-9a-f]{12}")
 
 NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
 """What `os.link` fails with where a disk has no hard links, as exFAT and many network shares."""
+
+PASSING = frozenset({errno.ESTALE, errno.EIO, errno.EAGAIN, errno.EINTR, errno.ETIMEDOUT})
+"""What reading may fail with for a moment."""
+
+AGAIN_SECONDS = (0.02, 0.1)
+"""After so long it is read again; short, since the window waits."""
 
 
 def fsync(path: Path) -> None:
@@ -80,8 +87,15 @@ def write_json(path: Path, value: Any, *, durable: bool = True, private: bool = 
 
 
 def read_json(path: Path) -> Any:
-    """Read one JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Read one JSON file; tried again where a network folder stumbles, as over a file replaced meanwhile."""
+    for wait in AGAIN_SECONDS:
+        try:
+            return json.loads(path.read_bytes())
+        except OSError as error:
+            if error.errno not in PASSING:
+                raise
+        time.sleep(wait)
+    return json.loads(path.read_bytes())
 
 
 def append_json_lines(path: Path, values: Iterable[Any], *, durable: bool = True) -> None:

@@ -1,6 +1,5 @@
 """Drive one run to its end in this process: state, event log, cancel, crash count."""
 
-import os
 import socket
 import threading
 import time
@@ -9,12 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
-import psutil
-
 from histobridge.core import jobs
 from histobridge.core.errors import CrashedError, HistoBridgeError, ProjectError
 from histobridge.core.files import remove_torn
 from histobridge.core.job import Job, Progress, finish
+from histobridge.core.processes import identity
 from histobridge.core.project import Project
 from histobridge.core.runs import HEARTBEAT_SECONDS, Run, RunState
 
@@ -85,17 +83,15 @@ def performing(run: Run) -> Job[dict[str, Any]]:
         return before.result
     if before.status == "running":
         raise ProjectError(f"run {run.id} is running already, as process {before.pid} on {before.host}; let it finish")
-    process = psutil.Process()
     state = RunState(
         status="running",
         attempt=before.attempt + 1,
-        pid=os.getpid(),
-        pid_started=process.create_time(),
         host=socket.gethostname(),
         started=time.time(),
         updated=time.time(),
         began_at=before.step,
         message="starting",
+        **identity(),
     )
     if before.status == "interrupted":
         run.log("crashed", step=before.step, attempt=before.attempt)

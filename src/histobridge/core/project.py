@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from histobridge.core.adopting import adopt
 from histobridge.core.config import Config, Domain
-from histobridge.core.errors import InputError, LockedError, ProjectError, wrong_fields
+from histobridge.core.errors import InputError, ProjectError, wrong_fields
 from histobridge.core.files import read_json, write_json
 from histobridge.core.lock import EditLock
 from histobridge.core.manifest import (
@@ -24,6 +24,7 @@ from histobridge.core.manifest import (
     label_folder,
 )
 from histobridge.core.runs import Run
+from histobridge.core.versions import form_of, newer
 
 if TYPE_CHECKING:
     from histobridge.core.images.pyramid import Pyramid
@@ -110,7 +111,7 @@ class Project:
 
     @contextmanager
     def editing(self, program: str = "histobridge") -> Iterator[Self]:
-        """Hold the edit lock for a while; raises `LockedError` if somebody else does."""
+        """Hold the edit lock for a while; raises `LockedError` if somebody else does, or took it over from here."""
         already = self.lock.held
         self.lock.program = program
         self.lock.acquire()
@@ -122,8 +123,7 @@ class Project:
                 self.lock.release()
 
     def _write(self, **changes: Any) -> None:
-        if not self.lock.held:
-            raise LockedError(f"{self.path} is open read-only here; take the edit lock first")
+        self.lock.need()
         try:
             manifest = Manifest.model_validate(self.manifest.model_dump() | changes)
         except ValidationError as error:
@@ -276,12 +276,8 @@ def _read_manifest(path: Path) -> Manifest:
         ) from None
     except (OSError, ValueError) as error:
         raise ProjectError(f"{file} cannot be read: {error}") from error
-    version = values.get("schema_version") if isinstance(values, dict) else None
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise ProjectError(
-            f"{file} has schema version {version}, made by a newer HistoBridge; this one reads up to "
-            f"{SCHEMA_VERSION}. Upgrade with: pip install -U napari-histobridge"
-        )
+    if (form := form_of(values)) > SCHEMA_VERSION:
+        raise ProjectError(newer(file, form, SCHEMA_VERSION))
     try:
         return Manifest.model_validate(values)
     except ValidationError as error:

@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from histobridge.core.config import Config
 from histobridge.core.errors import ProjectError
-from histobridge.core.files import append_json_lines, read_json, read_json_lines, write_json
-from histobridge.core.lock import process_alive
+from histobridge.core.files import append_json_lines, read_json_lines
+from histobridge.core.processes import process_alive
+from histobridge.core.versions import read_form, write_form
 
 Status = Literal["queued", "running", "finished", "failed", "cancelled", "interrupted"]
 ENDED: tuple[Status, ...] = ("finished", "failed", "cancelled")
@@ -25,7 +26,9 @@ LOST_SECONDS = 4 * HEARTBEAT_SECONDS
 
 
 class RunState(Config):
-    """Where a run stands, as its `state.json` says."""
+    """Where a run stands, as its `state.json` says; what a newer version says beside that is left out."""
+
+    model_config = ConfigDict(extra="ignore")
 
     status: Status = "queued"
     """`interrupted`: it says running, but the process that wrote it is gone."""
@@ -50,6 +53,9 @@ class RunState(Config):
 
     pid_started: float = 0.0
     """When that process was born, in seconds since 1970; tells it from a later one of the same number."""
+
+    pid_birth: str = ""
+    """The same by a clock that nobody sets, see `histobridge.core.processes.birth_of`."""
 
     host: str = ""
     """Machine of that process."""
@@ -95,7 +101,7 @@ class Run:
         path = runs / f"{stamp}-{verb}-{secrets.token_hex(2)}"
         path.mkdir(parents=True)
         request = {"verb": verb, "config": config.model_dump(mode="json"), "created": time.time()}
-        write_json(path / "run.json", request)
+        write_form(path / "run.json", request)
         run = cls(path)
         run.write_state(RunState())
         run.log("queued")
@@ -107,11 +113,23 @@ class Run:
         return self.path.parent.parent
 
     def request(self) -> dict[str, Any]:
-        """What was asked: verb, config and time of creation."""
+        """What was asked: verb, config and time of creation.
+
+        Raises
+        ------
+        ProjectError
+            If it is missing, damaged or of a newer version.
+        OSError
+            If the disk does not answer now.
+        """
         try:
-            request: dict[str, Any] = read_json(self.path / "run.json")
-        except (OSError, ValueError) as error:
-            raise ProjectError(f"run {self.id} has no readable run.json ({error}); start the job again") from error
+            request = read_form(self.path / "run.json")
+            if not (isinstance(request["verb"], str) and isinstance(request["config"], dict)):
+                raise TypeError("verb and config expected")
+        except (FileNotFoundError, ValueError, TypeError, KeyError) as error:
+            raise ProjectError(
+                f"run {self.id} has no readable run.json ({error}); start the job again, and delete {self.path}"
+            ) from error
         return request
 
     @property
@@ -129,31 +147,53 @@ class Run:
         """Write down what "the latest" means now, such as ``matching``; a resumed job gets what it started with."""
         path = self.path / "inputs.json"
         if not path.exists():
-            write_json(path, choices)
+            write_form(path, choices)
         try:
-            settled: dict[str, str] = read_json(path)
-        except (OSError, ValueError) as error:
+            settled: dict[str, str] = read_form(path)
+        except (OSError, ValueError, TypeError) as error:
             raise ProjectError(f"run {self.id} has no readable inputs.json ({error}); start the job again") from error
         return settled
 
     def state(self) -> RunState:
-        """Where the run stands now; a running one whose process is gone is `interrupted`."""
+        """Where the run stands now; a running one whose process is gone is `interrupted`.
+
+        Raises
+        ------
+        ProjectError
+            If a newer version wrote it.
+        OSError
+            If the disk does not answer now: that says nothing about the run.
+        """
         try:
-            state = RunState.model_validate(read_json(self.path / "state.json"))
-        except (OSError, ValueError):
-            return RunState(status="interrupted", message="its state.json is missing or damaged")
+            state = RunState.model_validate(read_form(self.path / "state.json"))
+        except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
+            return self._state_by_log()
         if state.status == "running" and not self._alive(state):
             return state.model_copy(update={"status": "interrupted", "message": "the process that ran it is gone"})
         return state
 
+    def _state_by_log(self) -> RunState:
+        """Where the run stands by its log, since its state is missing or damaged; what had not ended is interrupted."""
+        lost: dict[str, Any] = {"status": "interrupted", "message": "its state.json is missing or damaged"}
+        state = RunState(**lost)
+        for event in self.events():
+            if (kind := event["kind"]) in ENDED:
+                update = {"status": kind, "message": event.get("message", ""), "result": event.get("result", {})}
+            elif kind in ("submitted", "started", "resumed"):
+                update = lost | {"attempt": event.get("attempt", state.attempt)}
+            else:
+                continue
+            state = state.model_copy(update=update)
+        return state
+
     def write_state(self, state: RunState, *, durable: bool = True) -> None:
         """Replace the state; only whoever runs the job calls this."""
-        write_json(self.path / "state.json", state.model_dump(mode="json"), durable=durable)
+        write_form(self.path / "state.json", state.model_dump(mode="json"), durable=durable)
 
     def end(self, state: RunState, status: Status, message: str, error: str = "") -> None:
         """Write how the run ended: to the log first, so that it is whole for who sees the state."""
         update = {"status": status, "message": message, "error": error, "updated": time.time()}
-        self.log(status, message=message)
+        self.log(status, message=message, **({"result": state.result} if state.result else {}))
         self.write_state(state.model_copy(update=update))
 
     def show_life(self) -> None:
@@ -166,7 +206,7 @@ class Run:
         """Whether the process behind a running state still lives; on other machines, whether it showed life lately."""
         if state.host != socket.gethostname():
             return time.time() - max(state.updated, self.last_life()) < LOST_SECONDS
-        return process_alive(state.pid, state.pid_started)
+        return process_alive(state.pid, state.pid_started, state.pid_birth)
 
     def last_life(self) -> float:
         """When the process that runs it last showed life, in seconds since 1970; 0 if never."""
@@ -181,8 +221,10 @@ class Run:
         append_json_lines(self.path / "events.jsonl", [event], durable=kind != "progress")
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """Read the event log; a torn last line is left out."""
-        yield from read_json_lines(self.path / "events.jsonl")
+        """Read the event log; a torn last line is left out, and what is no event."""
+        for event in read_json_lines(self.path / "events.jsonl"):
+            if isinstance(event, dict) and isinstance(event.get("kind"), str):
+                yield event
 
     def request_cancel(self) -> None:
         """Ask whoever runs the job to stop at its next step."""

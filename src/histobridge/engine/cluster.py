@@ -17,7 +17,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat
 from histobridge.core.config import Config
 from histobridge.core.errors import HistoBridgeError
 from histobridge.core.files import read_json
-from histobridge.core.lock import process_alive
+from histobridge.core.processes import process_alive
 
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
@@ -62,6 +62,9 @@ class EngineRecord(Config):
     pid_started: float
     """When it was born, in seconds since 1970."""
 
+    pid_birth: str = ""
+    """The same by a clock that nobody sets, see `histobridge.core.processes.birth_of`."""
+
     version: str
     """Version of HistoBridge that it runs."""
 
@@ -74,7 +77,7 @@ class EngineRecord(Config):
     @property
     def alive(self) -> bool:
         """Whether the process still lives."""
-        return process_alive(self.pid, self.pid_started)
+        return process_alive(self.pid, self.pid_started, self.pid_birth)
 
 
 def runtime_folder() -> Path:

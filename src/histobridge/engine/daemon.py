@@ -12,6 +12,7 @@ from typing import Any
 
 from histobridge import __version__
 from histobridge.core.files import read_json, write_json
+from histobridge.core.processes import identity
 from histobridge.engine.cluster import EngineOptions, EngineRecord
 from histobridge.engine.gathering import gpu_of, others_of
 
@@ -133,7 +134,6 @@ def _is_mine(folder: Path) -> bool:
 
 async def serve(folder: Path, ready: int, options: EngineOptions) -> None:
     """Run the scheduler until it is idle for long enough or told to end."""
-    import psutil
     from distributed import Scheduler
     from distributed.security import Security
 
@@ -153,11 +153,10 @@ async def serve(folder: Path, ready: int, options: EngineOptions) -> None:
     async with scheduler:
         record = EngineRecord(
             address=scheduler.address,
-            pid=os.getpid(),
-            pid_started=psutil.Process().create_time(),
             version=__version__,
             certificate=security.tls_ca_file,
             key=security.tls_client_key,
+            **identity(),
         )
         write_json(folder / "engine.json", record.model_dump(), durable=False, private=True)
         os.write(ready, b"ready")
