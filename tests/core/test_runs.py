@@ -79,6 +79,40 @@ def test_run_on_another_machine_lives_as_long_as_it_shows_life(run):
     assert run.state().status == "running"
 
 
+@pytest.mark.parametrize("ahead", [-3600, 3600])
+def test_clocks_of_two_machines_that_differ_make_nobody_dead_or_alive(run, monkeypatch, ahead):
+    """A worker whose clock was behind counted as gone while it worked, one whose clock was ahead never did."""
+    run.write_state(running(host="elsewhere", updated=time.time() + ahead))
+    clock = time.time
+    with monkeypatch.context() as here:
+        here.setattr(time, "time", lambda: clock() + ahead)
+        run.show_life()
+    seen = Run(run.path)
+    assert seen.state().status == "running"
+    monotonic = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + 10 * HEARTBEAT_SECONDS)
+    assert seen.state().status == "interrupted"
+    run.show_life()
+    assert seen.state().status == "running"
+
+
+def test_who_looks_at_a_run_of_another_machine_leaves_nothing_in_its_folder(run):
+    run.write_state(running(host="elsewhere"))
+    before = sorted(run.path.iterdir())
+    run.state()
+    assert sorted(run.path.iterdir()) == before
+
+
+def test_a_run_of_another_machine_can_be_looked_at_where_nothing_can_be_written(run, monkeypatch):
+    run.write_state(running(host="elsewhere"))
+
+    def refuse(*_, **__):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(os, "open", refuse)
+    assert run.state().status == "running"
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"status": "odd"}', b"\xff\xfe"])
 def test_damaged_state_counts_as_interrupted(run, content):
     (run.path / "state.json").write_bytes(content)

@@ -17,7 +17,7 @@ from histobridge.core.config import TrainTranslatorConfig
 from histobridge.core.errors import HistoBridgeError, InputError, ProjectError
 from histobridge.core.job import Progress
 from histobridge.core.jobs import JOBS, parse_config
-from histobridge.core.perform import CancelledError, perform
+from histobridge.core.perform import CancelledError, perform, told
 from histobridge.core.project import Project
 from histobridge.core.runs import Run
 from histobridge.core.translate.cost import cost_in_words
@@ -182,7 +182,7 @@ def _result(run: Run, watch: Callable[[Progress], object], namespace: argparse.N
     except HistoBridgeError as error:
         raise RunError(str(error), run) from error
     except BaseException as error:
-        message = f"{type(error).__name__}: {error}; the traceback is in {run.path / 'state.json'}"
+        message = f"{told(error)}; the traceback is in {run.path / 'state.json'}"
         raise RunError(message, run) from error
 
 

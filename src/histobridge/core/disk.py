@@ -28,6 +28,20 @@ _WORDS = {
     errno.EIO: "the disk has failed",
 }
 
+TROUBLE = frozenset(
+    {
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EROFS,
+        errno.ENODEV,
+        errno.ENOTCONN,
+        errno.EHOSTDOWN,
+        errno.ESTALE,
+        errno.EIO,
+    }
+)
+"""What is wrong with the disk then, rather than with what was asked of it."""
+
 
 def room_for(path: Path, nbytes: int) -> None:
     """Check that the disk has room before something is written.

@@ -16,6 +16,7 @@ from histobridge.core.config import Config
 from histobridge.core.errors import ProjectError
 from histobridge.core.files import append_json_lines, read_json_lines
 from histobridge.core.processes import process_alive
+from histobridge.core.silence import Silence
 from histobridge.core.versions import read_form, write_form
 
 Status = Literal["queued", "running", "finished", "failed", "cancelled", "interrupted"]
@@ -93,6 +94,7 @@ class Run:
     def __init__(self, path: Path):
         self.path = path
         self.id = path.name
+        self._silence = Silence(path / "state.json")
 
     @classmethod
     def create(cls, runs: Path, verb: str, config: Config) -> "Run":
@@ -192,24 +194,41 @@ class Run:
 
     def end(self, state: RunState, status: Status, message: str, error: str = "") -> None:
         """Write how the run ended: to the log first, so that it is whole for who sees the state."""
-        update = {"status": status, "message": message, "error": error, "updated": time.time()}
-        self.log(status, message=message, **({"result": state.result} if state.result else {}))
-        self.write_state(state.model_copy(update=update))
+        self.write_end(state.model_copy(update={"status": status, "message": message, "error": error}))
+
+    def write_end(self, state: RunState) -> None:
+        """Write a state in which the run has ended, as `end` does."""
+        self.log(state.status, message=state.message, **({"result": state.result} if state.result else {}))
+        self.write_state(state.model_copy(update={"updated": time.time()}))
+
+    def let_go(self, state: RunState) -> bool:
+        """Make sure that no run seems to be running that has ended, on a disk where `end` cannot be written.
+
+        Without its state it is interrupted; the room that this makes may do for the state: returns whether it did.
+        """
+        try:
+            (self.path / "state.json").unlink(missing_ok=True)
+            self.write_state(state)
+        except OSError:
+            return False
+        return True
 
     def show_life(self) -> None:
-        """Tell other machines, which cannot see the process, that it lives; leaves the content alone."""
-        now = time.time()
-        with suppress(FileNotFoundError):
-            os.utime(self.path / "state.json", (now, now))
+        """Tell other machines, which cannot see the process, that it lives; leaves the content alone.
+
+        A disk that does not answer now may at the next time.
+        """
+        with suppress(OSError):
+            os.utime(self.path / "state.json")  # The disk's time: clocks of machines differ.
 
     def _alive(self, state: RunState) -> bool:
         """Whether the process behind a running state still lives; on other machines, whether it showed life lately."""
         if state.host != socket.gethostname():
-            return time.time() - max(state.updated, self.last_life()) < LOST_SECONDS
+            return self._silence.seconds() < LOST_SECONDS
         return process_alive(state.pid, state.pid_started, state.pid_birth)
 
     def last_life(self) -> float:
-        """When the process that runs it last showed life, in seconds since 1970; 0 if never."""
+        """When the process that runs it last showed life, in seconds since 1970 by its disk; 0 if never."""
         try:
             return (self.path / "state.json").stat().st_mtime
         except FileNotFoundError:
