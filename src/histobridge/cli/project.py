@@ -109,7 +109,9 @@ def status(namespace: argparse.Namespace) -> Outcome:
     domains = {domain: _domain_row(images, domain) for domain in get_args(Domain)}
     values: dict[str, Any] = {"verb": "status", "project": str(project.path), "name": project.name, "editor": editor}
     models = model_rows(project)
+    damaged = project.damaged_runs()
     values |= {"domains": domains, "images": images, "runs": runs, "models": models, "active": active}
+    values["damaged"] = damaged
     lines = [f"{project.name} ({project.path})"]
     lines += [f"being edited by {editor}"] if editor else []
     lines += ["", *table({"domain": name, **row} for name, row in domains.items())]
@@ -121,6 +123,7 @@ def status(namespace: argparse.Namespace) -> Outcome:
         lines += ["", f"images: {', '.join(row['id'] for row in images[:SHOWN_IDS])}{more}"]
     shown = ("run", "status", "done", "started", "message")
     lines += ["", *table({name: row[name] for name in shown} for row in runs)] if runs else ["", "no runs yet"]
+    lines += ["", *damaged.values()] if damaged else []
     scores = [{name: value for name, value in row.items() if name != "reason"} for row in models]
     lines += ["", *table(scores)] if models else []
     lines += ["", *(f"{WORDS[kind]}: {run}" for kind, run in active.items())] if active else []

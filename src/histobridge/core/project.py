@@ -226,10 +226,16 @@ class Project:
         return Run.create(self.path / "runs", verb, config)
 
     def runs(self, verb: str = "") -> list[Run]:
-        """All runs in the order they were made, or those of one job."""
-        named = f"*-{verb}-*" if verb else "*"
-        folders = sorted(path.parent for path in (self.path / "runs").glob(f"{named}/run.json"))
-        return [run for run in map(Run, folders) if verb in ("", run.verb)]
+        """All runs in the order they were made, or those of one job; without those of `damaged_runs`."""
+        found = self._run_folders(f"*-{verb}-*" if verb else "*")
+        return [run for run in found if not run.problem() and verb in ("", run.verb)]
+
+    def damaged_runs(self) -> dict[str, str]:
+        """Why nothing can be done with some runs, by their ids."""
+        return {run.id: problem for run in self._run_folders("*") if (problem := run.problem())}
+
+    def _run_folders(self, pattern: str) -> list[Run]:
+        return [Run(path.parent) for path in sorted((self.path / "runs").glob(f"{pattern}/run.json"))]
 
     def run(self, run_id: str) -> Run:
         """One run by its id; raises `ProjectError` if there is none."""

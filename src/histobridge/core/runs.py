@@ -134,6 +134,22 @@ class Run:
             ) from error
         return request
 
+    def problem(self) -> str:
+        """Say why nothing can be done with its folder, as it is damaged or a newer version's; empty if all is well.
+
+        Raises
+        ------
+        OSError
+            If the disk does not answer now.
+        """
+        try:
+            self.request()
+            with suppress(FileNotFoundError, ValueError, TypeError):  # then the log says where it stands
+                read_form(self.path / "state.json")
+        except ProjectError as error:
+            return str(error)
+        return ""
+
     @property
     def verb(self) -> str:
         """The job, such as ``train-segmenter``."""
