@@ -1,6 +1,7 @@
 """Write files so that a crash leaves the old one or the new one, never half of one."""
 
 import errno
+import hashlib
 import json
 import os
 import re
@@ -22,6 +23,17 @@ PASSING = frozenset({errno.ESTALE, errno.EIO, errno.EAGAIN, errno.EINTR, errno.E
 
 AGAIN_SECONDS = (0.02, 0.1)
 """After so long it is read again; short, since the window waits."""
+
+NAME_BYTES = 120
+"""Of a name that others are made from: most disks take 255 in all."""
+
+
+def shortened(name: str) -> str:
+    """Cut a name that is too long for files made from it; a hash tells it from others."""
+    if len(name.encode()) <= NAME_BYTES:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{name.encode()[: NAME_BYTES - 9].decode(errors='ignore').rstrip('-._')}-{digest}"
 
 
 def fsync(path: Path) -> None:

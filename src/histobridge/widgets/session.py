@@ -134,7 +134,7 @@ class Session(QObject):
                 self.trouble.emit(words(error))
                 self.manifest_changed.emit()  # The page Review opens its tile again.
                 return False
-            self.unsaved.rescue(self.project.path)
+            self.unsaved.rescue(self.project)
             with suppress(HistoBridgeError, OSError):
                 self.put_labels_away()
         self.project.lock.release()
