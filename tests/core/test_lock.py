@@ -1,4 +1,5 @@
 import errno
+import fcntl
 import json
 import os
 import socket
@@ -8,7 +9,7 @@ import sys
 import psutil
 import pytest
 
-from histobridge.core.errors import LockedError
+from histobridge.core.errors import LockedError, ProjectError
 from histobridge.core.lock import EditLock
 from histobridge.core.processes import birth_of
 
@@ -227,3 +228,40 @@ def test_a_disk_without_hard_links_has_locks_too(path, other_process, monkeypatc
         EditLock(tmp_path / "free.lock").acquire()
     lock.release()
     assert lock.holder() is None
+
+
+def test_a_name_that_was_given_although_the_disk_said_no_is_ours(path, monkeypatch):
+    """A network folder may lose its answer and be asked again."""
+    link = os.link
+
+    def lost(source, target):
+        link(source, target)
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+
+    monkeypatch.setattr(os, "link", lost)
+    lock = EditLock(path)
+    lock.acquire()
+    assert lock.held
+    lock.release()
+    assert not path.exists()
+
+
+def test_a_disk_without_file_locks_is_told_with_the_remedy(path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    path.write_bytes(b"")
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(ProjectError, match=r"cannot be locked: the disk has no file locks; .*mount"):
+        EditLock(path).acquire()
+
+
+def test_giving_back_on_a_disk_without_file_locks_raises_nothing(path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    lock = EditLock(path)
+    lock.acquire()
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    lock.release()
+    assert not lock.held

@@ -1,5 +1,8 @@
+import errno
 import json
+import os
 import shutil
+import stat
 
 import numpy as np
 import pytest
@@ -237,3 +240,15 @@ def test_a_chosen_run_whose_folder_was_removed_is_as_if_none_were_chosen(project
         project.pin("matching", runs[0].id)
     shutil.rmtree(runs[0].path)
     assert project.active("matching").id == runs[1].id
+
+
+def test_a_disk_that_cannot_sync_folders_has_projects_too(tmp_path, monkeypatch):
+    sync = os.fsync
+
+    def refuse_folders(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refuse_folders)
+    assert Project.create(tmp_path / "share").name == "share"

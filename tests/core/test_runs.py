@@ -234,3 +234,12 @@ def test_lines_of_the_log_that_are_no_events_are_left_out(run):
     with (run.path / "events.jsonl").open("a") as stream:
         stream.write('17\n["kind"]\n{"time": 3}\nnull\n')
     assert [event["kind"] for event in run.events()] == ["queued"]
+
+
+def test_the_end_of_a_log_can_be_read_without_the_rest(run):
+    for step in range(100):
+        run.log("progress", step=step)
+    found = list(run.events(500))
+    assert found == list(run.events())[-len(found) :]
+    assert 2 < len(found) < 20
+    assert list(run.events(10**6)) == list(run.events())

@@ -26,6 +26,8 @@ _WORDS = {
     errno.EHOSTDOWN: "the network folder cannot be reached",
     errno.ESTALE: "the folder was replaced by another one",
     errno.EIO: "the disk has failed",
+    errno.ENOSYS: "the disk has no file locks",
+    errno.ENOLCK: "the disk has no file locks",
 }
 
 TROUBLE = frozenset(

@@ -18,6 +18,9 @@ TORN = re.compile(r"\..+-[0-9a-f]{12}")
 NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
 """What `os.link` fails with where a disk has no hard links, as exFAT and many network shares."""
 
+NO_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+"""What `os.fsync` of a folder fails with where a disk does not know it, as some network shares."""
+
 PASSING = frozenset({errno.ESTALE, errno.EIO, errno.EAGAIN, errno.EINTR, errno.ETIMEDOUT})
 """What reading may fail with for a moment."""
 
@@ -41,6 +44,10 @@ def fsync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        # Some disks cannot sync a folder, and need not.
+        if error.errno not in NO_SYNC or not path.is_dir():
+            raise
     finally:
         os.close(descriptor)
 
@@ -124,10 +131,13 @@ def append_json_lines(path: Path, values: Iterable[Any], *, durable: bool = True
             os.fsync(stream.fileno())
 
 
-def read_json_lines(path: Path) -> Iterator[Any]:
-    """Read a file of JSON lines; torn ones are left out, and without a file there are none."""
+def read_json_lines(path: Path, last_bytes: int | None = None) -> Iterator[Any]:
+    """Read a file of JSON lines, or its last bytes; torn ones are left out, and without a file there are none."""
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        with path.open("rb") as stream:
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(0 if last_bytes is None else max(0, size - last_bytes))
+            text = stream.read().decode(errors="replace")
     except FileNotFoundError:
         return
     for line in text.split("\n"):

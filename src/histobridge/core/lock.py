@@ -14,7 +14,8 @@ from pathlib import Path
 from pydantic import ConfigDict, ValidationError
 
 from histobridge.core.config import Config
-from histobridge.core.errors import LockedError
+from histobridge.core.disk import why
+from histobridge.core.errors import LockedError, ProjectError
 from histobridge.core.files import NO_LINKS, read_json, write_json
 from histobridge.core.processes import identity, process_alive
 from histobridge.core.versions import FORM, form_of, newer
@@ -141,7 +142,7 @@ class EditLock:
         fresh = self.path.with_name(f".{self.path.name}-{mine.pid}-{id(self)}")
         write_json(fresh, mine.model_dump())
         try:
-            self._link(fresh, take_over)
+            self._link(fresh, mine, take_over)
         finally:
             fresh.unlink(missing_ok=True)
         self._mine = mine
@@ -156,7 +157,7 @@ class EditLock:
                 "open it again to go on from what was done there"
             )
 
-    def _link(self, fresh: Path, take_over: bool) -> None:
+    def _link(self, fresh: Path, mine: LockHolder, take_over: bool) -> None:
         """Give the finished file the lock's name, which fails if the name exists: never half-written."""
         for _ in range(5):
             try:
@@ -166,6 +167,8 @@ class EditLock:
                 holder = self.holder()
                 if holder is None:
                     continue
+                if holder == mine:  # named, but the disk's answer was lost and it was asked again
+                    return
                 if not (holder.stale or take_over):
                     raise LockedError(self._refusal(holder)) from None
                 self._clear(holder)
@@ -199,7 +202,13 @@ class EditLock:
     def _guarded(self) -> Iterator[None]:
         """Keep other processes from naming and clearing locks."""
         with self.path.with_name(f".{self.path.name}-guard").open("w") as guard:
-            fcntl.flock(guard, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(guard, fcntl.LOCK_EX)
+            except OSError as error:
+                raise ProjectError(
+                    f"{self.path.parent} cannot be locked: {why(error)}; "
+                    "move it to another disk, or mount this one with locks"
+                ) from error
             yield
 
     def release(self) -> None:
@@ -207,7 +216,7 @@ class EditLock:
 
         On such a disk the file stays, but nobody is kept out: its holder is known to be gone with this process.
         """
-        with suppress(OSError):
+        with suppress(OSError, ProjectError):
             if self._mine is not None and self.path.exists():
                 self._clear(self._mine)
         self._mine = None

@@ -255,9 +255,9 @@ class Run:
         event = {"time": round(time.time(), 3), "kind": kind, **details}
         append_json_lines(self.path / "events.jsonl", [event], durable=kind != "progress")
 
-    def events(self) -> Iterator[dict[str, Any]]:
-        """Read the event log; a torn last line is left out, and what is no event."""
-        for event in read_json_lines(self.path / "events.jsonl"):
+    def events(self, last_bytes: int | None = None) -> Iterator[dict[str, Any]]:
+        """Read the event log, or its end; a torn last line is left out, and what is no event."""
+        for event in read_json_lines(self.path / "events.jsonl", last_bytes):
             if isinstance(event, dict) and isinstance(event.get("kind"), str):
                 yield event
 

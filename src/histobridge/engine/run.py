@@ -138,6 +138,7 @@ class Watchdog:
 
     def __init__(self, run: Run, grace_seconds: float, memory_limit: int):
         self.run, self.grace_seconds, self.memory_limit = run, grace_seconds, memory_limit
+        self._asked: float | None = None
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
@@ -155,24 +156,26 @@ class Watchdog:
 
     def _watch(self) -> None:
         process = psutil.Process()
-        asked = None
         while not self._done.wait(WATCH_SECONDS):
-            with suppress(OSError):  # the disk may answer at the next look
-                if self.run.cancel_requested():
-                    asked = asked or time.monotonic()
-            if asked and time.monotonic() - asked > self._patience():
+            if self._overdue():
                 _kill_this(partial(end_killed, self.run))
             used = process.memory_info().rss
             if self.memory_limit and used > MEMORY_SHARE * self.memory_limit:
                 mb = {"used_mb": round(used / 1e6), "limit_mb": round(self.memory_limit / 1e6)}
                 _kill_this(partial(self.run.log, "killed", reason="memory", **mb))
 
-    def _patience(self) -> float:
-        """How long a job may take to stop, in seconds; more if it writes what it has learned."""
-        try:
-            return SAVE_SECONDS if self.run.cancel_acknowledged() else self.grace_seconds
-        except OSError:
-            return SAVE_SECONDS
+    def _overdue(self) -> bool:
+        """Whether the job has not stopped in time; while the disk does not answer it may be writing for long."""
+        saving = True
+        with suppress(OSError):
+            # In this order: a job that has stopped takes the request away first.
+            saving = self.run.cancel_acknowledged()
+            if not self.run.cancel_requested():
+                self._asked = None
+                return False
+            self._asked = self._asked or time.monotonic()
+        patience = SAVE_SECONDS if saving else self.grace_seconds
+        return self._asked is not None and time.monotonic() - self._asked > patience
 
 
 def _kill_this(note: Callable[[], object]) -> None:

@@ -84,9 +84,9 @@ class Session(QObject):
 
     def take_lock(self, *, take_over: bool = False) -> None:
         """Try to become the editor of the open project, with `take_over` even if somebody may still be it."""
-        if self.project is None:
+        if (project := self.project) is None:
             return
-        (lock := self.project.lock).program = "napari window"
+        (lock := project.lock).program = "napari window"
         try:
             self.put_labels_away()  # as they are opened again, they can be edited or not
             if lock.taken_over:
@@ -103,7 +103,7 @@ class Session(QObject):
         self.followed, self.damaged = {}, {}
         self.poll(first=True)
         if self.running():
-            self.engine.reattach(self.project)
+            self._tried("found again", lambda: self.engine.reattach(project))
         self.project_changed.emit()
         self.trouble.emit(self.unreachable)  # what was told before is taken back with the project
 
