@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from histobridge.cli.output import Outcome, table
 from histobridge.cli.promotion import model_rows
+from histobridge.cli.taking_over import opened, take_over_option
 from histobridge.core.config import Domain
 from histobridge.core.errors import InputError, wrong_fields
 from histobridge.core.manifest import MYELINATED_FIBRE, ClassSpec, ImageRecord, RunKind
@@ -74,6 +75,7 @@ def set_fields_options(parser: argparse.ArgumentParser, _verb: str) -> None:
     )
     parser.add_argument("--subject", metavar="TEXT", help="Animal or patient; splits never cut through a subject.")
     parser.add_argument("--section", metavar="TEXT", help="Section or field of the subject.")
+    take_over_option(parser)
 
 
 def set_fields(namespace: argparse.Namespace) -> Outcome:
@@ -86,7 +88,7 @@ def set_fields(namespace: argparse.Namespace) -> Outcome:
         raise InputError("set needs a field to change: --pixel-size-um, --zoom, --subject or --section")
     if "pixel_size_um" in changes:
         changes["pixel_size_from"] = "user"
-    project = Project.open(Path(namespace.project))
+    project = opened(namespace)
     with project.editing("histobridge set"):
         project.update_images(namespace.images, **changes)
     values = {"verb": "set", "project": str(project.path), "images": namespace.images, "changed": changes}

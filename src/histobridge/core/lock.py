@@ -177,6 +177,8 @@ class EditLock:
     def _refusal(self, holder: LockHolder) -> str:
         """Say who holds the lock, and that it is a newer version where it is one."""
         told = f"{self.path.parent} is being edited by {holder}; close it there, or wait until it is"
+        if holder.elsewhere:
+            told += "; if nobody is at it there any more, take over: in the window, or with --take-over"
         form = holder.schema_version
         return f"{told}. {newer(self.path, form)}" if form > FORM else told
 

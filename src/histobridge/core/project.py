@@ -52,6 +52,7 @@ class Project:
         self.path = path
         self.manifest = manifest
         self.lock = EditLock(path / "edit.lock")
+        self.take_over = False  # the lock from whoever has it, on the user's word
 
     @classmethod
     def create(cls, path: Path, name: str = "", classes: Iterable[ClassSpec] = MYELINATED_FIBRE) -> Self:
@@ -114,7 +115,7 @@ class Project:
         """Hold the edit lock for a while; raises `LockedError` if somebody else does, or took it over from here."""
         already = self.lock.held
         self.lock.program = program
-        self.lock.acquire()
+        self.lock.acquire(take_over=self.take_over)
         try:
             self.refresh()
             yield self
