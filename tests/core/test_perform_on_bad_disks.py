@@ -129,6 +129,20 @@ def test_a_stop_is_heard_on_a_full_disk(run, monkeypatch):
     assert run.state().status == "cancelled"
 
 
+def test_a_disk_that_does_not_say_whether_to_stop_ends_no_job(run, monkeypatch):
+    exists, stumbled = files.Path.exists, []
+
+    def stumble(path, **named):
+        if path.name == "cancel" and len(stumbled) < 3:
+            stumbled.append(path)
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return exists(path, **named)
+
+    monkeypatch.setattr(files.Path, "exists", stumble)
+    perform(run)
+    assert (run.state().status, len(stumbled)) == ("finished", 3)
+
+
 def test_a_job_that_fails_for_the_disk_says_so_in_words(run, monkeypatch):
     def job(*_):
         yield Progress(1, 2)

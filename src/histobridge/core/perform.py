@@ -160,7 +160,10 @@ def _end(run: Run, state: RunState) -> OSError | None:
 
 
 def _stop_if_asked(run: Run) -> None:
-    if run.cancel_requested():
+    asked = False
+    with suppress(OSError):  # a disk that does not answer now is asked again at the next step
+        asked = run.cancel_requested()
+    if asked:
         with suppress(OSError):  # a full disk is no reason to go on
             run.acknowledge_cancel()
         raise CancelledError("stopped as you asked; resume continues from the last checkpoint")
