@@ -67,3 +67,18 @@ def test_a_place_where_no_folder_can_be_made_is_told_in_words(tmp_path, capsys):
     told = capsys.readouterr().err
     assert str(tmp_path / "file") in told
     assert "Traceback" not in told
+
+
+def test_the_lock_of_a_machine_that_is_gone_is_taken_on_the_users_word(project, capsys):
+    """A project copied from a laptop that had it open could not be changed without a window."""
+    project.lock.acquire()
+    path = project.path / "edit.lock"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"host": "old-laptop"}))
+    words = ["set", str(project.path), "a", "--subject", "rat"]
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert "old-laptop" in said
+    assert "--take-over" in said
+    assert main([*words, "--take-over"]) == 0
+    assert Project.open(project.path).image("a").subject == "rat"
+    assert not path.exists()

@@ -1,5 +1,7 @@
 """Staged images come into the project whole and once, whatever happens in between."""
 
+import shutil
+
 import pytest
 from staged_records import import_run, record
 
@@ -80,3 +82,52 @@ def test_the_manifest_is_written_once_for_all_images_of_an_import(project, monke
     with project.editing():
         project.adopt(run)
     assert written == [project.path / "project.json"]
+
+
+@pytest.fixture
+def killed_before_the_manifest(project, monkeypatch):
+    """Return what moves the folders of an import and is killed before the images are listed."""
+
+    def adopt(run):
+        with project.editing(), monkeypatch.context() as crash:
+            crash.setattr(Project, "_write", None)
+            with pytest.raises(TypeError):
+                project.adopt(run)
+
+    return adopt
+
+
+def pixels_of(project, image):
+    return (project.path / "images" / image.domain / image.id / "pixels").read_bytes()
+
+
+def labelled_run(project, pixels):
+    """An import of an image `a` with labels, whose files hold `pixels`."""
+    run = import_run(project, record("a", origin=pixels.decode(), sha256=pixels.decode(), has_masks=True))
+    folder = run.path / "staged" / "a"
+    (folder / "labels").mkdir()
+    for name in ("image", "labels"):
+        (folder / name / "pixels").write_bytes(pixels)
+    return run
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_folders_that_a_killed_import_left_never_become_another_image(project, killed_before_the_manifest, deleted):
+    """They became its pixels and labels, without a word."""
+    first, second = labelled_run(project, b"first"), labelled_run(project, b"second")
+    killed_before_the_manifest(first)
+    if deleted:
+        shutil.rmtree(first.path)
+    with project.editing():
+        (image,) = project.adopt(second)
+        resumed = [] if deleted else project.adopt(first)
+    assert (image.id, image.origin, pixels_of(project, image)) == ("a-2", "second", b"second")
+    assert (project.path / "labels" / "source" / "a-2" / "pixels").read_bytes() == b"second"
+    expected = [] if deleted else [("a", b"first")]
+    assert [(image.id, pixels_of(project, image)) for image in resumed] == expected
+
+
+def test_labels_that_a_killed_import_left_never_become_those_of_an_image_without(project):
+    (project.path / "labels" / "source" / "a").mkdir(parents=True)
+    with project.editing():
+        assert [image.id for image in project.adopt(import_run(project, record("a")))] == ["a-2"]

@@ -1,5 +1,8 @@
+import errno
 import json
+import os
 import shutil
+import stat
 
 import numpy as np
 import pytest
@@ -98,6 +101,19 @@ def test_project_somebody_edits_can_be_read_but_not_edited(project):
     assert reader.name == "cord"
     with pytest.raises(LockedError, match="the other window"), reader.editing():
         pass
+
+
+def test_who_was_taken_over_writes_nothing_more(project):
+    """It overwrote what the other had done, also after that one had closed."""
+    other = Project.open(project.path)
+    project.lock.acquire()
+    other.lock.acquire(take_over=True)
+    for _ in range(2):
+        with pytest.raises(LockedError, match="was taken over"):
+            project.set_classes([])
+        with pytest.raises(LockedError, match="was taken over"), project.editing():
+            pass
+        other.lock.release()
 
 
 def test_editing_starts_from_what_is_on_disk(project):
@@ -233,3 +249,15 @@ def test_a_chosen_run_whose_folder_was_removed_is_as_if_none_were_chosen(project
         project.pin("matching", runs[0].id)
     shutil.rmtree(runs[0].path)
     assert project.active("matching").id == runs[1].id
+
+
+def test_a_disk_that_cannot_sync_folders_has_projects_too(tmp_path, monkeypatch):
+    sync = os.fsync
+
+    def refuse_folders(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refuse_folders)
+    assert Project.create(tmp_path / "share").name == "share"

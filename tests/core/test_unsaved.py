@@ -14,7 +14,7 @@ from histobridge.core.config import AddImagesConfig
 from histobridge.core.corrections import TileEdit
 from histobridge.core.disk import RESERVE, room_for
 from histobridge.core.errors import InputError, ProjectError
-from histobridge.core.images.stage import image_record, stage_array
+from histobridge.core.images.stage import image_record, new_id, stage_array
 from histobridge.core.labels import LabelStore
 from histobridge.core.project import Project
 from histobridge.core.tiles import tile_grid
@@ -93,7 +93,7 @@ def test_edits_saved_elsewhere_come_back_with_their_steps_and_only_once(project,
     edit.undo()
     edit = paint(store, 7, 2)
     wanted = store.read(WHOLE)
-    path = save_elsewhere(store, project.path, tmp_path / "stick")
+    path = save_elsewhere(store, project, tmp_path / "stick")
     assert store.journal.pending == 4, "the project gets them too as soon as it can"
     assert len(read_unsaved(path).deltas) == 4
     killed = shutil.copytree(project.path, tmp_path / "killed")
@@ -120,7 +120,7 @@ def test_edits_saved_elsewhere_come_back_with_their_steps_and_only_once(project,
 def test_what_is_no_file_of_this_project_is_refused(project, full, tmp_path):
     store = opened(project)
     paint(store, 5, 2)
-    path = save_elsewhere(store, project.path, tmp_path)
+    path = save_elsewhere(store, project, tmp_path)
     full()
     store.close()
     with pytest.raises(InputError, match="does not have"):
@@ -132,7 +132,44 @@ def test_what_is_no_file_of_this_project_is_refused(project, full, tmp_path):
             bring_back(project, path)
     with pytest.raises(InputError, match="cannot be read"):
         read_unsaved(tmp_path / "none.edits")
-    assert save_elsewhere(store, project.path, tmp_path) is None
+    assert save_elsewhere(store, project, tmp_path) is None
+
+
+def test_edits_of_another_image_of_that_name_are_refused(project, full, tmp_path):
+    """They were painted onto it, since name and size were the same."""
+    store = opened(project)
+    paint(store, 5, 2)
+    path = save_elsewhere(store, project, tmp_path)
+    full()
+    store.close()
+    other = Project.open(shutil.copytree(project.path, tmp_path / "other"))
+    with other.editing():
+        other.update_image("sem", sha256="another")
+    with pytest.raises(InputError, match="is another image of that name"):
+        bring_back(other, path)
+    assert bring_back(project, path) == 0
+
+
+@pytest.mark.parametrize("letter", ["s", "ü"])
+def test_edits_of_a_project_and_an_image_of_very_long_names_are_saved(project, full, tmp_path, letter):
+    long = "a" * 240
+    with project.editing():
+        project.add_records([project.image("sem").model_copy(update={"id": long})])
+    project = Project.open(project.path.rename(tmp_path / (letter * 120)))
+    store = LabelStore(project.path / "labels" / "target" / long, SHAPE, writable=True)
+    paint(store, 5, 2)
+    path = save_elsewhere(store, project, tmp_path / "stick")
+    assert read_unsaved(path).labels.endswith(long)
+    full()
+    store.close()
+
+
+def test_an_image_of_a_very_long_name_gets_an_id_that_files_can_be_named_after():
+    one, other = (new_id("s" * 250 + end, set()) for end in "ab")
+    assert one != other
+    assert len(one) <= 120
+    assert new_id("s" * 250 + "a", {one}) == f"{one}-2"
+    assert new_id("short", set()) == "short"
 
 
 def test_a_folder_that_vanishes_takes_no_edit_along_and_is_not_made_anew(project, tmp_path):

@@ -37,6 +37,10 @@ def test_jobs_run_on_any_dask_scheduler(project):
         quick = job(project, engine, "quick", steps=6, crash_at_step=4)
         status = engine.status()
         engine.close()
+        with connect(engine.address, None) as client:
+            (worker,) = client.scheduler_info()["workers"]
+        with pytest.raises(NoAnswerError, match="is a dask worker, no scheduler"):
+            connect(worker, None)
     assert training.status == "finished"
     assert (quick.status, quick.result["resumed_from"]) == ("finished", 3)
     assert (status["running"], status["encrypted"], len(status["workers"])) == (True, False, 1)

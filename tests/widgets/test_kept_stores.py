@@ -9,7 +9,10 @@ import pytest
 
 from histobridge.core.corrections import TileEdit
 from histobridge.core.labels import LabelStore
+from histobridge.core.manifest import Manifest
+from histobridge.core.project import Project
 from histobridge.core.tiles import tile_grid
+from histobridge.core.unsaved import read_unsaved, save_elsewhere
 from histobridge.widgets.kept_stores import KeptStores, UnsavedEdits
 
 SHAPE = (40, 30)
@@ -84,7 +87,7 @@ def test_a_store_that_is_still_being_put_away_is_taken_back_and_goes_on(slow, tm
 def test_edits_saved_elsewhere_and_let_go_say_nothing_of_later_ones(tmp_path, monkeypatch):
     """The numbers of edits begin anew where the project ends; later ones were taken for saved, and lost."""
     monkeypatch.setattr("histobridge.widgets.kept_stores.rescue_folder", lambda: tmp_path / "rescued")
-    unsaved, stores = UnsavedEdits(), []
+    unsaved, stores, project = UnsavedEdits(), [], Project(tmp_path, Manifest(name="nerve"))
     unsaved.watch(lambda: stores[-1] if stores else None)
 
     def full(*_):
@@ -95,7 +98,37 @@ def test_edits_saved_elsewhere_and_let_go_say_nothing_of_later_ones(tmp_path, mo
         stores.append(opened(tmp_path / "sem"))
         paint(stores[-1], row)
         assert unsaved.count() == 1
-        (file,) = unsaved.save_elsewhere(tmp_path, tmp_path / f"stick{row}")
+        (file,) = unsaved.save_elsewhere(project, tmp_path / f"stick{row}")
         assert file.exists()
         assert unsaved.count() == 0
-        unsaved.rescue(tmp_path)
+        unsaved.rescue(project)
+
+
+def test_edits_of_one_image_that_cannot_be_rescued_take_no_others_along(tmp_path, monkeypatch):
+    rescued = tmp_path / "rescued"
+    monkeypatch.setattr("histobridge.widgets.kept_stores.rescue_folder", lambda: rescued)
+    write = save_elsewhere
+
+    def refuse_first(store, *given):
+        if store.folder.name == "first":
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+        return write(store, *given)
+
+    monkeypatch.setattr("histobridge.widgets.kept_stores.save_elsewhere", refuse_first)
+    unsaved, stores = UnsavedEdits(), [opened(tmp_path / name) for name in ("first", "second")]
+    for store in stores:
+        unsaved.watch(lambda store=store: store)
+    with monkeypatch.context() as broken:
+
+        def full(*_):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        broken.setattr(os, "pwrite", full)
+        for store in stores:
+            paint(store, 5)
+            assert not store.journal.flush()
+        unsaved.rescue(Project(tmp_path, Manifest(name="nerve")))
+    (file,) = rescued.iterdir()
+    assert read_unsaved(file).labels == "second"
+    assert [store.journal.pending for store in stores] == [1, 0], "the one still waits for its disk"
+    stores[0].close()

@@ -13,11 +13,12 @@ from histobridge.cli.options import absolute_paths, add_options, given
 from histobridge.cli.output import BAD_INPUT, FAILED, OK, PARTLY, STOPPED, Outcome, ProgressLine, facts
 from histobridge.cli.promotion import promote_by_verdict
 from histobridge.cli.stopping import stops_at_next_step
+from histobridge.cli.taking_over import opened, take_over_option
 from histobridge.core.config import TrainTranslatorConfig
 from histobridge.core.errors import HistoBridgeError, InputError, ProjectError
 from histobridge.core.job import Progress
 from histobridge.core.jobs import JOBS, parse_config
-from histobridge.core.perform import CancelledError, perform
+from histobridge.core.perform import CancelledError, perform, told
 from histobridge.core.project import Project
 from histobridge.core.runs import Run
 from histobridge.core.translate.cost import cost_in_words
@@ -48,6 +49,8 @@ def start_options(parser: argparse.ArgumentParser, verb: str) -> None:
     parser.add_argument("--config", default="", metavar="FILE", help="JSON file with fields; options win over it.")
     if verb == "finetune":
         _promote_option(parser)
+    if verb in ("add", "finetune"):
+        take_over_option(parser)
     _place_options(parser)
 
 
@@ -72,6 +75,7 @@ def resume_options(parser: argparse.ArgumentParser, _verb: str) -> None:
     """Options of `resume`."""
     _run_options(parser)
     _promote_option(parser)
+    take_over_option(parser)
     _place_options(parser)
 
 
@@ -87,7 +91,7 @@ def start(namespace: argparse.Namespace) -> Outcome:
     if JOBS[verb].config is TrainTranslatorConfig and not namespace.config:
         values.setdefault("preset", "cpu")  # as the window does: without, a method has the settings of another
     config = parse_config(verb, values)
-    project = Project.open(Path(namespace.project))
+    project = opened(namespace)
     if isinstance(config, TrainTranslatorConfig):
         sys.stderr.write(f"{JOBS[verb].title}: {cost_in_words(config)}\n")
     return _carry_out(project, project.create_run(verb, absolute_paths(config)), namespace)
@@ -95,7 +99,7 @@ def start(namespace: argparse.Namespace) -> Outcome:
 
 def resume(namespace: argparse.Namespace) -> Outcome:
     """Go on with a run from its last checkpoint."""
-    project = Project.open(Path(namespace.project))
+    project = opened(namespace)
     run = project.run(namespace.run)
     state = run.state()
     if state.status == "running":
@@ -182,7 +186,7 @@ def _result(run: Run, watch: Callable[[Progress], object], namespace: argparse.N
     except HistoBridgeError as error:
         raise RunError(str(error), run) from error
     except BaseException as error:
-        message = f"{type(error).__name__}: {error}; the traceback is in {run.path / 'state.json'}"
+        message = f"{told(error)}; the traceback is in {run.path / 'state.json'}"
         raise RunError(message, run) from error
 
 

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from histobridge.cli.output import Outcome, table
 from histobridge.cli.promotion import model_rows
+from histobridge.cli.taking_over import opened, take_over_option
 from histobridge.core.config import Domain
 from histobridge.core.errors import InputError, wrong_fields
 from histobridge.core.manifest import MYELINATED_FIBRE, ClassSpec, ImageRecord, RunKind
@@ -74,6 +75,7 @@ def set_fields_options(parser: argparse.ArgumentParser, _verb: str) -> None:
     )
     parser.add_argument("--subject", metavar="TEXT", help="Animal or patient; splits never cut through a subject.")
     parser.add_argument("--section", metavar="TEXT", help="Section or field of the subject.")
+    take_over_option(parser)
 
 
 def set_fields(namespace: argparse.Namespace) -> Outcome:
@@ -86,7 +88,7 @@ def set_fields(namespace: argparse.Namespace) -> Outcome:
         raise InputError("set needs a field to change: --pixel-size-um, --zoom, --subject or --section")
     if "pixel_size_um" in changes:
         changes["pixel_size_from"] = "user"
-    project = Project.open(Path(namespace.project))
+    project = opened(namespace)
     with project.editing("histobridge set"):
         project.update_images(namespace.images, **changes)
     values = {"verb": "set", "project": str(project.path), "images": namespace.images, "changed": changes}
@@ -109,7 +111,9 @@ def status(namespace: argparse.Namespace) -> Outcome:
     domains = {domain: _domain_row(images, domain) for domain in get_args(Domain)}
     values: dict[str, Any] = {"verb": "status", "project": str(project.path), "name": project.name, "editor": editor}
     models = model_rows(project)
+    damaged = project.damaged_runs()
     values |= {"domains": domains, "images": images, "runs": runs, "models": models, "active": active}
+    values["damaged"] = damaged
     lines = [f"{project.name} ({project.path})"]
     lines += [f"being edited by {editor}"] if editor else []
     lines += ["", *table({"domain": name, **row} for name, row in domains.items())]
@@ -121,6 +125,7 @@ def status(namespace: argparse.Namespace) -> Outcome:
         lines += ["", f"images: {', '.join(row['id'] for row in images[:SHOWN_IDS])}{more}"]
     shown = ("run", "status", "done", "started", "message")
     lines += ["", *table({name: row[name] for name in shown} for row in runs)] if runs else ["", "no runs yet"]
+    lines += ["", *damaged.values()] if damaged else []
     scores = [{name: value for name, value in row.items() if name != "reason"} for row in models]
     lines += ["", *table(scores)] if models else []
     lines += ["", *(f"{WORDS[kind]}: {run}" for kind, run in active.items())] if active else []

@@ -1,10 +1,10 @@
 """The verbs that choose the run to use: promote, rollback; and the scores to choose by."""
 
 import argparse
-from pathlib import Path
 from typing import Any, get_args
 
 from histobridge.cli.output import Outcome
+from histobridge.cli.taking_over import opened, take_over_option
 from histobridge.core import gate
 from histobridge.core.errors import InputError, ProjectError
 from histobridge.core.manifest import RunKind
@@ -17,11 +17,12 @@ def promote_options(parser: argparse.ArgumentParser, _verb: str) -> None:
     parser.add_argument("project", metavar="PROJECT", help="The project folder.")
     parser.add_argument("run", metavar="RUN", nargs="?", default="", help="Run to use from now on.")
     parser.add_argument("--latest", choices=get_args(RunKind), help="Instead: go back to the latest run of this kind.")
+    take_over_option(parser)
 
 
 def promote(namespace: argparse.Namespace) -> Outcome:
     """Choose the run of its kind that is used from now on."""
-    project = Project.open(Path(namespace.project))
+    project = opened(namespace)
     if bool(namespace.run) == bool(namespace.latest):
         raise InputError("promote needs either a run or --latest KIND")
     kind: RunKind = namespace.latest or _kind(project.run(namespace.run))
@@ -50,11 +51,12 @@ def _kind(run: Run) -> RunKind:
 def rollback_options(parser: argparse.ArgumentParser, _verb: str) -> None:
     """Options of `rollback`."""
     parser.add_argument("project", metavar="PROJECT", help="The project folder.")
+    take_over_option(parser)
 
 
 def rollback(namespace: argparse.Namespace) -> Outcome:
     """Use the fine-tuned model again that was used before."""
-    project = Project.open(Path(namespace.project))
+    project = opened(namespace)
     with project.editing("histobridge rollback"):
         used = gate.roll_back(project)
     values = {"verb": "rollback", "project": str(project.path), "run": used or None}

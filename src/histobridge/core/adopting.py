@@ -24,15 +24,15 @@ def adopt(project: "Project", run: Run) -> list[ImageRecord]:
     """Take the images that an import run has staged into the project; doing it again does nothing.
 
     A staged image is the folder ``<run>/staged/<id>`` with ``record.json`` and the folders ``image`` and ``labels``
-    (each may be missing). It gets another id if another import has taken its own in the meantime, and is dropped if
-    another import has brought the same file. Labels for an image that is in the project already are taken if it still
-    has none.
+    (each may be missing). It gets another id if another import has taken its own in the meantime, or has left folders
+    of that name behind, and is dropped if another import has brought the same file. Labels for an image that is in the
+    project already are taken if it still has none.
     """
     known = {image.id.casefold(): image for image in project.images()}
     brought = {(image.source, image.has_masks) for image in known.values() if image.origin}
     files, adopted, parents, labelled = [], list[ImageRecord](), set[Path](), list[str]()
     for file in sorted((run.path / "staged").glob("*/record.json")):
-        record = _staged(file, known)
+        record = _staged(project.path, file, known)
         if record.id.casefold() not in known and (record.source, record.has_masks) in brought:
             shutil.rmtree(file.parent)
             continue
@@ -67,17 +67,33 @@ def brings_labels(run: Run) -> bool:
     return any((run.path / "staged").glob(f"*/{LABELS_ONLY}"))
 
 
-def _staged(file: Path, known: Known) -> ImageRecord:
+def _staged(project: Path, file: Path, known: Known) -> ImageRecord:
     """Read a staged record; a new id goes to disk first, so that a crash later on cannot give it another one."""
     record = ImageRecord.model_validate(read_json(file))
     other = known.get(record.id.casefold())
     to_move = any((file.parent / name).exists() for name in ("image", "labels"))
-    if other is None or (not to_move and _same_image(other, record)) or (file.parent / LABELS_ONLY).exists():
+    if (file.parent / LABELS_ONLY).exists() or (other is not None and not to_move and _same_image(other, record)):
         return record
-    free = next(name for number in count(2) if (name := f"{record.id}-{number}").casefold() not in known)
-    record = record.model_copy(update={"id": free})
-    write_json(file, record.model_dump(mode="json"))
-    return record
+    if other is None and not _left_by_another(project, file.parent, record):
+        return record
+    others = (record.model_copy(update={"id": f"{record.id}-{number}"}) for number in count(2))
+    free = next(
+        new for new in others if new.id.casefold() not in known and not _left_by_another(project, file.parent, new)
+    )
+    write_json(file, free.model_dump(mode="json"))
+    return free
+
+
+def _left_by_another(project: Path, staged: Path, record: ImageRecord) -> bool:
+    """Whether folders of this id are there that another import moved and then did not list, since it was killed.
+
+    What this one has moved itself is staged no more: a rename takes place as a whole.
+    """
+    parts = (
+        ("image", image_folder(project, record), not record.reference),
+        ("labels", label_folder(project, record), record.has_masks),
+    )
+    return any(target.exists() and ((staged / name).exists() or not brought) for name, target, brought in parts)
 
 
 def _same_image(one: ImageRecord, other: ImageRecord) -> bool:

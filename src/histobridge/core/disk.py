@@ -6,8 +6,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from histobridge.core.errors import ProjectError
 
 RESERVE = 64 * 2**20
@@ -26,7 +24,23 @@ _WORDS = {
     errno.EHOSTDOWN: "the network folder cannot be reached",
     errno.ESTALE: "the folder was replaced by another one",
     errno.EIO: "the disk has failed",
+    errno.ENOSYS: "the disk has no file locks",
+    errno.ENOLCK: "the disk has no file locks",
 }
+
+TROUBLE = frozenset(
+    {
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EROFS,
+        errno.ENODEV,
+        errno.ENOTCONN,
+        errno.EHOSTDOWN,
+        errno.ESTALE,
+        errno.EIO,
+    }
+)
+"""What is wrong with the disk then, rather than with what was asked of it."""
 
 
 def room_for(path: Path, nbytes: int) -> None:
@@ -55,6 +69,8 @@ def room_for(path: Path, nbytes: int) -> None:
 
 def pyramid_bytes(shape: tuple[int, int], dtype: Any) -> int:
     """Bytes of an image (Y, X) of this type with its smaller levels, which add a third; compressed it takes less."""
+    import numpy as np
+
     return int(shape[0] * shape[1] * np.dtype(dtype).itemsize * 4 // 3)
 
 

@@ -1,11 +1,13 @@
 """Write files so that a crash leaves the old one or the new one, never half of one."""
 
 import errno
+import hashlib
 import json
 import os
 import re
 import secrets
 import shutil
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,12 +18,36 @@ TORN = re.compile(r"\..+-[0-9a-f]{12}")
 NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
 """What `os.link` fails with where a disk has no hard links, as exFAT and many network shares."""
 
+NO_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+"""What `os.fsync` of a folder fails with where a disk does not know it, as some network shares."""
+
+PASSING = frozenset({errno.ESTALE, errno.EIO, errno.EAGAIN, errno.EINTR, errno.ETIMEDOUT})
+"""What reading may fail with for a moment."""
+
+AGAIN_SECONDS = (0.02, 0.1)
+"""After so long it is read again; short, since the window waits."""
+
+NAME_BYTES = 120
+"""Of a name that others are made from: most disks take 255 in all."""
+
+
+def shortened(name: str) -> str:
+    """Cut a name that is too long for files made from it; a hash tells it from others."""
+    if len(name.encode()) <= NAME_BYTES:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{name.encode()[: NAME_BYTES - 9].decode(errors='ignore').rstrip('-._')}-{digest}"
+
 
 def fsync(path: Path) -> None:
     """Make the bytes of a file, or the names in a folder, durable."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        # Some disks cannot sync a folder, and need not.
+        if error.errno not in NO_SYNC or not path.is_dir():
+            raise
     finally:
         os.close(descriptor)
 
@@ -80,8 +106,15 @@ def write_json(path: Path, value: Any, *, durable: bool = True, private: bool = 
 
 
 def read_json(path: Path) -> Any:
-    """Read one JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Read one JSON file; tried again where a network folder stumbles, as over a file replaced meanwhile."""
+    for wait in AGAIN_SECONDS:
+        try:
+            return json.loads(path.read_bytes())
+        except OSError as error:
+            if error.errno not in PASSING:
+                raise
+        time.sleep(wait)
+    return json.loads(path.read_bytes())
 
 
 def append_json_lines(path: Path, values: Iterable[Any], *, durable: bool = True) -> None:
@@ -98,10 +131,13 @@ def append_json_lines(path: Path, values: Iterable[Any], *, durable: bool = True
             os.fsync(stream.fileno())
 
 
-def read_json_lines(path: Path) -> Iterator[Any]:
-    """Read a file of JSON lines; torn ones are left out, and without a file there are none."""
+def read_json_lines(path: Path, last_bytes: int | None = None) -> Iterator[Any]:
+    """Read a file of JSON lines, or its last bytes; torn ones are left out, and without a file there are none."""
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        with path.open("rb") as stream:
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(0 if last_bytes is None else max(0, size - last_bytes))
+            text = stream.read().decode(errors="replace")
     except FileNotFoundError:
         return
     for line in text.split("\n"):

@@ -11,26 +11,23 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-import psutil
+from pydantic import ConfigDict, ValidationError
 
 from histobridge.core.config import Config
-from histobridge.core.errors import LockedError
+from histobridge.core.disk import why
+from histobridge.core.errors import LockedError, ProjectError
 from histobridge.core.files import NO_LINKS, read_json, write_json
-
-
-def process_alive(pid: int, started: float) -> bool:
-    """Whether the process of this number, born then (seconds since 1970), still lives on this machine."""
-    try:
-        process = psutil.Process(pid)
-        same = abs(process.create_time() - started) < 2
-        # Where nobody reaps the dead, as in many containers, they stay as zombies.
-        return bool(same and process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD))
-    except psutil.NoSuchProcess:
-        return False
+from histobridge.core.processes import identity, process_alive
+from histobridge.core.versions import FORM, form_of, newer
 
 
 class LockHolder(Config):
-    """Who holds the lock."""
+    """Who holds the lock; what a newer version says beside that is left out."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    schema_version: int = FORM
+    """Form of the file."""
 
     user: str
     """Login name."""
@@ -43,6 +40,9 @@ class LockHolder(Config):
 
     pid_started: float
     """When that process was born, in seconds since 1970."""
+
+    pid_birth: str = ""
+    """The same by a clock that nobody sets, see `histobridge.core.processes.birth_of`."""
 
     since: float
     """When the lock was taken, in seconds since 1970."""
@@ -61,8 +61,9 @@ class LockHolder(Config):
 
     @property
     def stale(self) -> bool:
-        """Whether the holding process is known to be gone; on another machine this cannot be known."""
-        return not self.elsewhere and not process_alive(self.pid, self.pid_started)
+        """Whether the holding process is known to be gone; of another machine or newer version this is never known."""
+        unknown = self.elsewhere or self.schema_version > FORM
+        return not unknown and not process_alive(self.pid, self.pid_started, self.pid_birth)
 
 
 class EditLock:
@@ -88,19 +89,35 @@ class EditLock:
 
     @property
     def taken_over(self) -> bool:
-        """Whether this object took the lock and somebody else has it now."""
-        return self._mine is not None and self.path.exists() and self.holder() != self._mine
+        """Whether this object took the lock and somebody else took it from there; they may have given it back since.
+
+        While the folder cannot be read this is not known, and not said.
+        """
+        try:
+            return self._mine is not None and self.holder() != self._mine and self.path.parent.exists()
+        except OSError:
+            return False
 
     def holder(self) -> LockHolder | None:
         """Who holds the lock now, stale or not; none if it is free."""
         try:
-            return LockHolder.model_validate(read_json(self.path))
+            values = read_json(self.path)
         except FileNotFoundError:
             return None
         except ValueError:
+            values = None
+        try:
+            return LockHolder.model_validate(values)
+        except ValidationError:
             # The name only ever points to a finished file, so a damaged one is what a crash of the machine left.
             return LockHolder(
-                user="unknown", host=socket.gethostname(), pid=0, pid_started=-1e9, since=0, program="unknown"
+                schema_version=form_of(values),
+                user="unknown",
+                host=socket.gethostname(),
+                pid=0,
+                pid_started=-1e9,
+                since=0,
+                program="unknown",
             )
 
     def acquire(self, *, take_over: bool = False) -> None:
@@ -114,28 +131,33 @@ class EditLock:
         Raises
         ------
         LockedError
-            If somebody else holds it; names who and since when.
+            If somebody else holds it; names who and since when. Also if it was taken over from here.
         """
         if self.held:
+            self.need()
             return
-        me = psutil.Process()
         mine = LockHolder(
-            user=getpass.getuser(),
-            host=socket.gethostname(),
-            pid=me.pid,
-            pid_started=me.create_time(),
-            since=time.time(),
-            program=self.program,
+            user=_user(), host=socket.gethostname(), since=time.time(), program=self.program, **identity()
         )
         fresh = self.path.with_name(f".{self.path.name}-{mine.pid}-{id(self)}")
         write_json(fresh, mine.model_dump())
         try:
-            self._link(fresh, take_over)
+            self._link(fresh, mine, take_over)
         finally:
             fresh.unlink(missing_ok=True)
         self._mine = mine
 
-    def _link(self, fresh: Path, take_over: bool) -> None:
+    def need(self) -> None:
+        """Raise `LockedError` if this object does not hold the lock, or somebody took it over."""
+        if not self.held:
+            raise LockedError(f"{self.path.parent} is open read-only here; take the edit lock first")
+        if self.taken_over:
+            raise LockedError(
+                f"editing {self.path.parent} was taken over by {self.holder() or 'somebody who has closed it since'}; "
+                "open it again to go on from what was done there"
+            )
+
+    def _link(self, fresh: Path, mine: LockHolder, take_over: bool) -> None:
         """Give the finished file the lock's name, which fails if the name exists: never half-written."""
         for _ in range(5):
             try:
@@ -145,12 +167,20 @@ class EditLock:
                 holder = self.holder()
                 if holder is None:
                     continue
+                if holder == mine:  # named, but the disk's answer was lost and it was asked again
+                    return
                 if not (holder.stale or take_over):
-                    raise LockedError(
-                        f"{self.path.parent} is being edited by {holder}; close it there, or wait until it is"
-                    ) from None
+                    raise LockedError(self._refusal(holder)) from None
                 self._clear(holder)
         raise LockedError(f"{self.path} could not be taken: others keep taking it; try again")
+
+    def _refusal(self, holder: LockHolder) -> str:
+        """Say who holds the lock, and that it is a newer version where it is one."""
+        told = f"{self.path.parent} is being edited by {holder}; close it there, or wait until it is"
+        if holder.elsewhere:
+            told += "; if nobody is at it there any more, take over: in the window, or with --take-over"
+        form = holder.schema_version
+        return f"{told}. {newer(self.path, form)}" if form > FORM else told
 
     def _name(self, fresh: Path) -> None:
         """Link the file to the lock's name; on disks without hard links (exFAT, many shares) look and rename it."""
@@ -174,7 +204,13 @@ class EditLock:
     def _guarded(self) -> Iterator[None]:
         """Keep other processes from naming and clearing locks."""
         with self.path.with_name(f".{self.path.name}-guard").open("w") as guard:
-            fcntl.flock(guard, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(guard, fcntl.LOCK_EX)
+            except OSError as error:
+                raise ProjectError(
+                    f"{self.path.parent} cannot be locked: {why(error)}; "
+                    "move it to another disk, or mount this one with locks"
+                ) from error
             yield
 
     def release(self) -> None:
@@ -182,7 +218,15 @@ class EditLock:
 
         On such a disk the file stays, but nobody is kept out: its holder is known to be gone with this process.
         """
-        with suppress(OSError):
+        with suppress(OSError, ProjectError):
             if self._mine is not None and self.path.exists():
                 self._clear(self._mine)
         self._mine = None
+
+
+def _user() -> str:
+    """Login name; the number of a user without one, as in many containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import psutil
 
+from histobridge.core.processes import same_process
+
 GB = 1e9
 ASK = "--query-gpu=name,utilization.gpu,memory.used,memory.total"
 PATIENCE_S = 3.0
@@ -30,7 +32,7 @@ class Gpu:
     total_gb: float
 
 
-def job_memory_gb(pid: int, started: float) -> float | None:
+def job_memory_gb(pid: int, started: float, birth: str = "") -> float | None:
     """Memory that the process of a job holds, in 10^9 bytes; none if it is gone, or of another machine.
 
     Parameters
@@ -39,10 +41,12 @@ def job_memory_gb(pid: int, started: float) -> float | None:
         Number of the process.
     started : float
         When it was born, in seconds since 1970; tells it from a later one of the same number.
+    birth : str
+        The same by a clock that nobody sets, if known; see `histobridge.core.processes.birth_of`.
     """
     try:
         process = psutil.Process(pid)
-        if abs(process.create_time() - started) > 2:
+        if not same_process(process, started, birth):
             return None
         return float(process.memory_info().rss / GB)
     except (psutil.NoSuchProcess, psutil.AccessDenied):

@@ -1,25 +1,28 @@
 """Drive one run to its end in this process: state, event log, cancel, crash count."""
 
-import os
 import socket
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
-import psutil
-
 from histobridge.core import jobs
+from histobridge.core.disk import TROUBLE, why
 from histobridge.core.errors import CrashedError, HistoBridgeError, ProjectError
 from histobridge.core.files import remove_torn
 from histobridge.core.job import Job, Progress, finish
+from histobridge.core.processes import identity
 from histobridge.core.project import Project
 from histobridge.core.runs import HEARTBEAT_SECONDS, Run, RunState
 
 STATE_SECONDS = 0.25
 EVENT_SECONDS = 1.0
+END_SECONDS = 30.0
+"""So long the end of a run is tried to be written on a disk that is full or does not answer."""
+
+AGAIN_SECONDS = 0.5
 LESS_MEMORY = "choose a smaller crop, batch or network, or free memory, and start it again"
 
 
@@ -85,17 +88,15 @@ def performing(run: Run) -> Job[dict[str, Any]]:
         return before.result
     if before.status == "running":
         raise ProjectError(f"run {run.id} is running already, as process {before.pid} on {before.host}; let it finish")
-    process = psutil.Process()
     state = RunState(
         status="running",
         attempt=before.attempt + 1,
-        pid=os.getpid(),
-        pid_started=process.create_time(),
         host=socket.gethostname(),
         started=time.time(),
         updated=time.time(),
         began_at=before.step,
         message="starting",
+        **identity(),
     )
     if before.status == "interrupted":
         run.log("crashed", step=before.step, attempt=before.attempt)
@@ -129,25 +130,49 @@ def _drive(run: Run, state: RunState) -> Job[dict[str, Any]]:
                 reporter(progress)
                 yield progress
     except (CancelledError, KeyboardInterrupt, GeneratorExit) as stopped:
-        run.clear_cancel()
-        run.end(reporter.state, "cancelled", str(stopped) or "stopped; resume continues from the last checkpoint")
+        message = str(stopped) or "stopped; resume continues from the last checkpoint"
+        _end(run, reporter.state.model_copy(update={"status": "cancelled", "message": message}))
         raise
     except BaseException as error:
-        run.end(reporter.state, "failed", _told(error), error=traceback.format_exc())
+        update = {"status": "failed", "message": told(error), "error": traceback.format_exc()}
+        _end(run, reporter.state.model_copy(update=update))
         raise
-    done = reporter.state.model_copy(update={"result": result, "step": reporter.state.total})
-    run.end(done, "finished", "done")
+    done = {"status": "finished", "message": "done", "result": result, "step": reporter.state.total}
+    if trouble := _end(run, reporter.state.model_copy(update=done)):
+        raise ProjectError(f"run {run.id} is done, but that cannot be written: {told(trouble)}") from trouble
     return result
 
 
+def _end(run: Run, state: RunState) -> OSError | None:
+    """Write how a run ended; returns why that could not be written in `END_SECONDS`: then it is interrupted."""
+    deadline = time.monotonic() + END_SECONDS
+    while True:
+        try:
+            if state.status == "cancelled":
+                run.clear_cancel()
+            run.write_end(state)
+        except OSError as trouble:
+            if time.monotonic() > deadline:
+                return None if run.let_go(state) else trouble
+            time.sleep(AGAIN_SECONDS)
+        else:
+            return None
+
+
 def _stop_if_asked(run: Run) -> None:
-    if run.cancel_requested():
-        run.acknowledge_cancel()
+    asked = False
+    with suppress(OSError):  # a disk that does not answer now is asked again at the next step
+        asked = run.cancel_requested()
+    if asked:
+        with suppress(OSError):  # a full disk is no reason to go on
+            run.acknowledge_cancel()
         raise CancelledError("stopped as you asked; resume continues from the last checkpoint")
 
 
-def _told(error: BaseException) -> str:
+def told(error: BaseException) -> str:
     """Say in the user's words why a job failed."""
+    if isinstance(error, OSError) and error.errno in TROUBLE:
+        return f"{why(error)} ({error.filename or error.strerror}); see to that, then resume from the last checkpoint"
     if isinstance(error, HistoBridgeError):
         return str(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
@@ -174,7 +199,7 @@ def _heartbeat(run: Run) -> Iterator[None]:
 
 
 class _Reporter:
-    """Write progress to the state and the log, no more often than useful."""
+    """Write progress to the state and the log, no more often than useful; what cannot be written is passed over."""
 
     def __init__(self, run: Run, state: RunState):
         self.run, self.state = run, state
@@ -182,24 +207,26 @@ class _Reporter:
         self._first = True
 
     def __call__(self, progress: Progress) -> None:
-        now = time.time()
+        now = time.monotonic()
         metrics = {name: float(value) for name, value in progress.metrics.items()}
-        update = {"step": progress.step, "total": progress.total, "message": progress.message, "updated": now}
+        update = {"step": progress.step, "total": progress.total, "message": progress.message, "updated": time.time()}
         # It goes on from its last checkpoint, which may be older than what it was seen to do.
         if self._first and progress.step:
             update["began_at"] = min(self.state.began_at, max(0, progress.step - 1))
             self._first = False
         self.state = self.state.model_copy(update=update | ({"metrics": metrics} if metrics else {}))
         if now >= self._state_due:
-            self.run.write_state(self.state, durable=False)
             self._state_due = now + STATE_SECONDS
+            with suppress(OSError):
+                self.run.write_state(self.state, durable=False)
         if now >= self._event_due or progress.preview:
+            self._event_due = now + EVENT_SECONDS
             for name, image in progress.preview.items():
                 _save_preview(self.run, name, image)
-            self.run.log(
-                "progress", step=progress.step, total=progress.total, message=progress.message, metrics=metrics
-            )
-            self._event_due = now + EVENT_SECONDS
+            with suppress(OSError):
+                self.run.log(
+                    "progress", step=progress.step, total=progress.total, message=progress.message, metrics=metrics
+                )
 
 
 def _save_preview(run: Run, name: str, image: Any) -> None:
@@ -212,7 +239,8 @@ def _save_preview(run: Run, name: str, image: Any) -> None:
 
     stream = BytesIO()
     Image.fromarray(image).save(stream, format="PNG")
-    write_bytes(run.path / f"preview-{name}.png", stream.getvalue(), durable=False)
+    with suppress(OSError):
+        write_bytes(run.path / f"preview-{name}.png", stream.getvalue(), durable=False)
 
 
 def _since_order(run: Run) -> list[dict[str, Any]]:

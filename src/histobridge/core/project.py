@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from histobridge.core.adopting import adopt
 from histobridge.core.config import Config, Domain
-from histobridge.core.errors import InputError, LockedError, ProjectError, wrong_fields
+from histobridge.core.errors import InputError, ProjectError, wrong_fields
 from histobridge.core.files import read_json, write_json
 from histobridge.core.lock import EditLock
 from histobridge.core.manifest import (
@@ -24,6 +24,7 @@ from histobridge.core.manifest import (
     label_folder,
 )
 from histobridge.core.runs import Run
+from histobridge.core.versions import form_of, newer
 
 if TYPE_CHECKING:
     from histobridge.core.images.pyramid import Pyramid
@@ -51,6 +52,7 @@ class Project:
         self.path = path
         self.manifest = manifest
         self.lock = EditLock(path / "edit.lock")
+        self.take_over = False  # the lock from whoever has it, on the user's word
 
     @classmethod
     def create(cls, path: Path, name: str = "", classes: Iterable[ClassSpec] = MYELINATED_FIBRE) -> Self:
@@ -110,10 +112,10 @@ class Project:
 
     @contextmanager
     def editing(self, program: str = "histobridge") -> Iterator[Self]:
-        """Hold the edit lock for a while; raises `LockedError` if somebody else does."""
+        """Hold the edit lock for a while; raises `LockedError` if somebody else does, or took it over from here."""
         already = self.lock.held
         self.lock.program = program
-        self.lock.acquire()
+        self.lock.acquire(take_over=self.take_over)
         try:
             self.refresh()
             yield self
@@ -122,8 +124,7 @@ class Project:
                 self.lock.release()
 
     def _write(self, **changes: Any) -> None:
-        if not self.lock.held:
-            raise LockedError(f"{self.path} is open read-only here; take the edit lock first")
+        self.lock.need()
         try:
             manifest = Manifest.model_validate(self.manifest.model_dump() | changes)
         except ValidationError as error:
@@ -226,10 +227,16 @@ class Project:
         return Run.create(self.path / "runs", verb, config)
 
     def runs(self, verb: str = "") -> list[Run]:
-        """All runs in the order they were made, or those of one job."""
-        named = f"*-{verb}-*" if verb else "*"
-        folders = sorted(path.parent for path in (self.path / "runs").glob(f"{named}/run.json"))
-        return [run for run in map(Run, folders) if verb in ("", run.verb)]
+        """All runs in the order they were made, or those of one job; without those of `damaged_runs`."""
+        found = self._run_folders(f"*-{verb}-*" if verb else "*")
+        return [run for run in found if not run.problem() and verb in ("", run.verb)]
+
+    def damaged_runs(self) -> dict[str, str]:
+        """Why nothing can be done with some runs, by their ids."""
+        return {run.id: problem for run in self._run_folders("*") if (problem := run.problem())}
+
+    def _run_folders(self, pattern: str) -> list[Run]:
+        return [Run(path.parent) for path in sorted((self.path / "runs").glob(f"{pattern}/run.json"))]
 
     def run(self, run_id: str) -> Run:
         """One run by its id; raises `ProjectError` if there is none."""
@@ -284,12 +291,8 @@ def _read_manifest(path: Path) -> Manifest:
         ) from None
     except (OSError, ValueError) as error:
         raise ProjectError(f"{file} cannot be read: {error}") from error
-    version = values.get("schema_version") if isinstance(values, dict) else None
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise ProjectError(
-            f"{file} has schema version {version}, made by a newer HistoBridge; this one reads up to "
-            f"{SCHEMA_VERSION}. Upgrade with: pip install -U napari-histobridge"
-        )
+    if (form := form_of(values)) > SCHEMA_VERSION:
+        raise ProjectError(newer(file, form, SCHEMA_VERSION))
     try:
         return Manifest.model_validate(values)
     except ValidationError as error:

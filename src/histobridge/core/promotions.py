@@ -4,6 +4,8 @@ import json
 from collections.abc import Sequence
 from typing import Literal
 
+from pydantic import ConfigDict
+
 from histobridge.core.config import Config
 from histobridge.core.files import write_bytes
 from histobridge.core.project import Project
@@ -12,7 +14,9 @@ FILE = "promotions.jsonl"
 
 
 class Promotion(Config):
-    """One change of the model in use."""
+    """One change of the model in use; what a newer version says beside that is left out."""
+
+    model_config = ConfigDict(extra="ignore")
 
     time: float
     """Seconds since 1970."""
@@ -43,10 +47,14 @@ def read_promotions(project: Project) -> list[Promotion]:
 
 
 def note_promotion(project: Project, promotion: Promotion) -> None:
-    """Add one change at the end; the caller holds the edit lock."""
-    known = [*read_promotions(project), promotion]
-    lines = (json.dumps(entry.model_dump(mode="json")) + "\n" for entry in known)
-    write_bytes(project.path / FILE, "".join(lines).encode())
+    """Add one change at the end, below all that is there, also what this version cannot read; needs the edit lock."""
+    try:
+        known = (project.path / FILE).read_bytes()
+    except FileNotFoundError:
+        known = b""
+    if known and not known.endswith(b"\n"):
+        known += b"\n"
+    write_bytes(project.path / FILE, known + json.dumps(promotion.model_dump(mode="json")).encode() + b"\n")
 
 
 def trail(promotions: Sequence[Promotion], current: str) -> list[str]:

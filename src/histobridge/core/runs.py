@@ -10,12 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from histobridge.core.config import Config
 from histobridge.core.errors import ProjectError
-from histobridge.core.files import append_json_lines, read_json, read_json_lines, write_json
-from histobridge.core.lock import process_alive
+from histobridge.core.files import append_json_lines, read_json_lines
+from histobridge.core.processes import process_alive
+from histobridge.core.silence import Silence
+from histobridge.core.versions import read_form, write_form
 
 Status = Literal["queued", "running", "finished", "failed", "cancelled", "interrupted"]
 ENDED: tuple[Status, ...] = ("finished", "failed", "cancelled")
@@ -25,7 +27,9 @@ LOST_SECONDS = 4 * HEARTBEAT_SECONDS
 
 
 class RunState(Config):
-    """Where a run stands, as its `state.json` says."""
+    """Where a run stands, as its `state.json` says; what a newer version says beside that is left out."""
+
+    model_config = ConfigDict(extra="ignore")
 
     status: Status = "queued"
     """`interrupted`: it says running, but the process that wrote it is gone."""
@@ -50,6 +54,9 @@ class RunState(Config):
 
     pid_started: float = 0.0
     """When that process was born, in seconds since 1970; tells it from a later one of the same number."""
+
+    pid_birth: str = ""
+    """The same by a clock that nobody sets, see `histobridge.core.processes.birth_of`."""
 
     host: str = ""
     """Machine of that process."""
@@ -87,6 +94,7 @@ class Run:
     def __init__(self, path: Path):
         self.path = path
         self.id = path.name
+        self._silence = Silence(path / "state.json")
 
     @classmethod
     def create(cls, runs: Path, verb: str, config: Config) -> "Run":
@@ -95,7 +103,7 @@ class Run:
         path = runs / f"{stamp}-{verb}-{secrets.token_hex(2)}"
         path.mkdir(parents=True)
         request = {"verb": verb, "config": config.model_dump(mode="json"), "created": time.time()}
-        write_json(path / "run.json", request)
+        write_form(path / "run.json", request)
         run = cls(path)
         run.write_state(RunState())
         run.log("queued")
@@ -107,12 +115,40 @@ class Run:
         return self.path.parent.parent
 
     def request(self) -> dict[str, Any]:
-        """What was asked: verb, config and time of creation."""
+        """What was asked: verb, config and time of creation.
+
+        Raises
+        ------
+        ProjectError
+            If it is missing, damaged or of a newer version.
+        OSError
+            If the disk does not answer now.
+        """
         try:
-            request: dict[str, Any] = read_json(self.path / "run.json")
-        except (OSError, ValueError) as error:
-            raise ProjectError(f"run {self.id} has no readable run.json ({error}); start the job again") from error
+            request = read_form(self.path / "run.json")
+            if not (isinstance(request["verb"], str) and isinstance(request["config"], dict)):
+                raise TypeError("verb and config expected")
+        except (FileNotFoundError, ValueError, TypeError, KeyError) as error:
+            raise ProjectError(
+                f"run {self.id} has no readable run.json ({error}); start the job again, and delete {self.path}"
+            ) from error
         return request
+
+    def problem(self) -> str:
+        """Say why nothing can be done with its folder, as it is damaged or a newer version's; empty if all is well.
+
+        Raises
+        ------
+        OSError
+            If the disk does not answer now.
+        """
+        try:
+            self.request()
+            with suppress(FileNotFoundError, ValueError, TypeError):  # then the log says where it stands
+                read_form(self.path / "state.json")
+        except ProjectError as error:
+            return str(error)
+        return ""
 
     @property
     def verb(self) -> str:
@@ -129,47 +165,86 @@ class Run:
         """Write down what "the latest" means now, such as ``matching``; a resumed job gets what it started with."""
         path = self.path / "inputs.json"
         if not path.exists():
-            write_json(path, choices)
+            write_form(path, choices)
         try:
-            settled: dict[str, str] = read_json(path)
-        except (OSError, ValueError) as error:
+            settled: dict[str, str] = read_form(path)
+        except (OSError, ValueError, TypeError) as error:
             raise ProjectError(f"run {self.id} has no readable inputs.json ({error}); start the job again") from error
         return settled
 
     def state(self) -> RunState:
-        """Where the run stands now; a running one whose process is gone is `interrupted`."""
+        """Where the run stands now; a running one whose process is gone is `interrupted`.
+
+        Raises
+        ------
+        ProjectError
+            If a newer version wrote it.
+        OSError
+            If the disk does not answer now: that says nothing about the run.
+        """
         try:
-            state = RunState.model_validate(read_json(self.path / "state.json"))
-        except (OSError, ValueError):
-            return RunState(status="interrupted", message="its state.json is missing or damaged")
+            state = RunState.model_validate(read_form(self.path / "state.json"))
+        except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
+            return self._state_by_log()
         if state.status == "running" and not self._alive(state):
             return state.model_copy(update={"status": "interrupted", "message": "the process that ran it is gone"})
         return state
 
+    def _state_by_log(self) -> RunState:
+        """Where the run stands by its log, since its state is missing or damaged; what had not ended is interrupted."""
+        lost: dict[str, Any] = {"status": "interrupted", "message": "its state.json is missing or damaged"}
+        state = RunState(**lost)
+        for event in self.events():
+            if (kind := event["kind"]) in ENDED:
+                update = {"status": kind, "message": event.get("message", ""), "result": event.get("result", {})}
+            elif kind in ("submitted", "started", "resumed"):
+                update = lost | {"attempt": event.get("attempt", state.attempt)}
+            else:
+                continue
+            state = state.model_copy(update=update)
+        return state
+
     def write_state(self, state: RunState, *, durable: bool = True) -> None:
         """Replace the state; only whoever runs the job calls this."""
-        write_json(self.path / "state.json", state.model_dump(mode="json"), durable=durable)
+        write_form(self.path / "state.json", state.model_dump(mode="json"), durable=durable)
 
     def end(self, state: RunState, status: Status, message: str, error: str = "") -> None:
         """Write how the run ended: to the log first, so that it is whole for who sees the state."""
-        update = {"status": status, "message": message, "error": error, "updated": time.time()}
-        self.log(status, message=message)
-        self.write_state(state.model_copy(update=update))
+        self.write_end(state.model_copy(update={"status": status, "message": message, "error": error}))
+
+    def write_end(self, state: RunState) -> None:
+        """Write a state in which the run has ended, as `end` does."""
+        self.log(state.status, message=state.message, **({"result": state.result} if state.result else {}))
+        self.write_state(state.model_copy(update={"updated": time.time()}))
+
+    def let_go(self, state: RunState) -> bool:
+        """Make sure that no run seems to be running that has ended, on a disk where `end` cannot be written.
+
+        Without its state it is interrupted; the room that this makes may do for the state: returns whether it did.
+        """
+        try:
+            (self.path / "state.json").unlink(missing_ok=True)
+            self.write_state(state)
+        except OSError:
+            return False
+        return True
 
     def show_life(self) -> None:
-        """Tell other machines, which cannot see the process, that it lives; leaves the content alone."""
-        now = time.time()
-        with suppress(FileNotFoundError):
-            os.utime(self.path / "state.json", (now, now))
+        """Tell other machines, which cannot see the process, that it lives; leaves the content alone.
+
+        A disk that does not answer now may at the next time.
+        """
+        with suppress(OSError):
+            os.utime(self.path / "state.json")  # The disk's time: clocks of machines differ.
 
     def _alive(self, state: RunState) -> bool:
         """Whether the process behind a running state still lives; on other machines, whether it showed life lately."""
         if state.host != socket.gethostname():
-            return time.time() - max(state.updated, self.last_life()) < LOST_SECONDS
-        return process_alive(state.pid, state.pid_started)
+            return self._silence.seconds() < LOST_SECONDS
+        return process_alive(state.pid, state.pid_started, state.pid_birth)
 
     def last_life(self) -> float:
-        """When the process that runs it last showed life, in seconds since 1970; 0 if never."""
+        """When the process that runs it last showed life, in seconds since 1970 by its disk; 0 if never."""
         try:
             return (self.path / "state.json").stat().st_mtime
         except FileNotFoundError:
@@ -180,9 +255,11 @@ class Run:
         event = {"time": round(time.time(), 3), "kind": kind, **details}
         append_json_lines(self.path / "events.jsonl", [event], durable=kind != "progress")
 
-    def events(self) -> Iterator[dict[str, Any]]:
-        """Read the event log; a torn last line is left out."""
-        yield from read_json_lines(self.path / "events.jsonl")
+    def events(self, last_bytes: int | None = None) -> Iterator[dict[str, Any]]:
+        """Read the event log, or its end; a torn last line is left out, and what is no event."""
+        for event in read_json_lines(self.path / "events.jsonl", last_bytes):
+            if isinstance(event, dict) and isinstance(event.get("kind"), str):
+                yield event
 
     def request_cancel(self) -> None:
         """Ask whoever runs the job to stop at its next step."""

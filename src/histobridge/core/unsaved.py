@@ -10,9 +10,10 @@ import numpy as np
 
 from histobridge.core.delta import Delta, Entry, decode, encode
 from histobridge.core.errors import InputError
-from histobridge.core.files import write_bytes
+from histobridge.core.files import shortened, write_bytes
 from histobridge.core.frames import frame, scan
 from histobridge.core.labels import LabelStore
+from histobridge.core.manifest import ImageRecord
 from histobridge.core.project import Project
 
 FORMAT = 1
@@ -33,15 +34,18 @@ class Unsaved:
         Image (Y, X) in pixels.
     deltas : tuple of Delta
         In order.
+    image : str
+        Hash of what the image was made from; empty if it was not written down.
     """
 
     project: Path
     labels: str
     shape: tuple[int, int]
     deltas: tuple[Delta, ...]
+    image: str = ""
 
 
-def save_elsewhere(store: LabelStore, project: Path, folder: Path) -> Path | None:
+def save_elsewhere(store: LabelStore, project: Project, folder: Path) -> Path | None:
     """Write the edits of a store that are not on disk yet to a file of their own.
 
     They stay pending, so that the project gets them as soon as it can be written. The file begins with a JSON head in a
@@ -51,8 +55,8 @@ def save_elsewhere(store: LabelStore, project: Path, folder: Path) -> Path | Non
     ----------
     store : LabelStore
         With edits that could not be written.
-    project : Path
-        Folder of its project.
+    project : Project
+        Which it belongs to; nothing is read from its folder.
     folder : Path
         Where to put the file; made if missing.
 
@@ -69,13 +73,14 @@ def save_elsewhere(store: LabelStore, project: Path, folder: Path) -> Path | Non
     deltas = store.journal.unsaved()
     if not deltas:
         return None
-    labels = store.folder.relative_to(project).as_posix()
-    head = {"format": FORMAT, "project": str(project), "labels": labels, "shape": store.shape}
+    labels = store.folder.relative_to(project.path).as_posix()
+    head = {"format": FORMAT, "project": str(project.path), "labels": labels, "shape": store.shape}
+    head["image"] = next((record.sha256 for record in _records(project, labels)), "")
     data = frame(json.dumps(head).encode()) + b"".join(frame(encode(delta)) for delta in deltas)
     folder.mkdir(parents=True, exist_ok=True)
     moment = time.strftime("%Y-%m-%d-%H%M%S")
-    name = f"{project.name}-{labels.replace('/', '-')}-edits-{deltas[0].entry.sequence}-to-{deltas[-1].entry.sequence}"
-    path = folder / f"{name}-{moment}{ENDING}"
+    name = shortened(f"{project.path.name}-{labels.replace('/', '-')}")
+    path = folder / f"{name}-edits-{deltas[0].entry.sequence}-to-{deltas[-1].entry.sequence}-{moment}{ENDING}"
     write_bytes(path, data)
     return path
 
@@ -96,7 +101,8 @@ def read_unsaved(path: Path) -> Unsaved:
             raise InputError(f"{path} was made by a newer HistoBridge; upgrade with: pip install -U napari-histobridge")
         deltas = tuple(decode(payload or b"") for payload in others)
         rows, columns = head["shape"]
-        return Unsaved(Path(head["project"]), head["labels"], (int(rows), int(columns)), deltas)
+        image = str(head.get("image", ""))
+        return Unsaved(Path(head["project"]), head["labels"], (int(rows), int(columns)), deltas, image)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
@@ -133,15 +139,25 @@ def bring_back(project: Project, path: Path) -> int:
         If the edits cannot be written there.
     """
     found = read_unsaved(path)
-    known = [record for record in project.images() if found.labels.endswith(f"{record.domain}/{record.id}")]
+    known = _records(project, found.labels)
     safe = re.fullmatch(r"\w+(/[\w.-]+)+", found.labels) and ".." not in found.labels
     if not safe or not known or known[0].shape != found.shape:
         raise InputError(f"{path} holds edits of {found.labels} of {found.project}, which {project.path} does not have")
+    if found.image and known[0].sha256 and found.image != known[0].sha256:
+        raise InputError(
+            f"{path} holds edits of {found.project}, and {known[0].id} of {project.path} is another image of that "
+            "name; bring them back into the project they were made in"
+        )
     with project.editing("histobridge bring-back"):
         store = LabelStore(project.path / found.labels, found.shape, writable=True)
         count = _append(store, found.deltas)
         store.close()
     return count
+
+
+def _records(project: Project, labels: str) -> list[ImageRecord]:
+    """Which image a folder of labels belongs to, if any."""
+    return [record for record in project.images() if labels.endswith(f"/{record.domain}/{record.id}")]
 
 
 def _append(store: LabelStore, deltas: tuple[Delta, ...]) -> int:

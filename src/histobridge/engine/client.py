@@ -1,38 +1,38 @@
 """Submit runs to workers, stop them, find them again; the truth is in the run's folder, never here."""
 
+import logging
 import queue
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from histobridge.core.errors import ProjectError
 from histobridge.core.jobs import JOBS, Worker
 from histobridge.core.runs import Run, RunState
 from histobridge.engine import run as worker_side
-from histobridge.engine.cluster import EngineError, EngineOptions, find_engine, runtime_folder, stop_engine
+from histobridge.engine.cluster import EngineOptions, find_engine, runtime_folder, stop_engine
 from histobridge.engine.connecting import NoAnswerError, connect, gone, local_engine
 from histobridge.engine.killing import kill, later
+from histobridge.engine.orders import Order, Orders
 
 if TYPE_CHECKING:
     from histobridge.core.project import Project
 
+logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.1
 KEEP_SECONDS = 20.0
 KILL_SECONDS = 0.7
 """After the grace time, for a worker so stuck that it cannot kill itself."""
 
+CLOSE_SECONDS = 10.0
+"""So long `close` waits for runs to be handed over; those that were not are when the project is opened again."""
 
-@dataclass(frozen=True, slots=True)
-class _Order:
-    """A run to hand over, and to which worker; no run: only wake the quick worker."""
-
-    run: Run | None
-    worker: Worker
-    again: bool = False
-    """Whether it was handed over before, and may still be where it went; then it goes on waiting if nobody answers."""
+TAIL_BYTES = 65536
+"""Of an event log, in which the last time that a waiting run was submitted is looked for."""
 
 
 class Engine:
@@ -53,7 +53,7 @@ class Engine:
         self.address = address
         self.options = options or EngineOptions()
         self.grace_seconds = grace_seconds
-        self._orders: queue.Queue[_Order | None] = queue.Queue()
+        self._orders = Orders()
         self._thread: threading.Thread | None = None
         self._client: Any = None
         self._futures: dict[str, Any] = {}
@@ -63,7 +63,7 @@ class Engine:
 
     def start(self) -> None:
         """Start the engine and its quick worker in the background, ahead of the first job."""
-        self._order(_Order(None, "quick"))
+        self._order(Order(None, "quick"))
 
     def submit(self, run: Run, worker: Worker | None = None) -> None:
         """Hand over a new, stopped, failed or interrupted run; returns at once.
@@ -79,10 +79,12 @@ class Engine:
         if state.status in ("running", "finished"):
             return
         run.clear_cancel()
-        if state.ended:
+        if state.status == "interrupted":
+            run.log("crashed", step=state.step, attempt=state.attempt)
+        if state.status != "queued":
             run.write_state(RunState(attempt=state.attempt, step=state.step, total=state.total))
         run.log("submitted", engine=self.address, host=socket.gethostname())
-        self._order(_Order(run, worker or JOBS[run.verb].worker))
+        self._order(Order(run, worker or JOBS[run.verb].worker))
 
     resume = submit
 
@@ -106,9 +108,11 @@ class Engine:
         found = [run for run in project.runs() if not run.state().ended]
         here = {"engine": self.address, "host": socket.gethostname()}
         for run in found:
-            submitted = [event for event in run.events() if event["kind"] == "submitted"][-1:]
-            if run.state().status == "queued" and any(here.items() <= event.items() for event in submitted):
-                self._order(_Order(run, JOBS[run.verb].worker))
+            if run.state().status != "queued":
+                continue
+            submitted = [event for event in run.events(TAIL_BYTES) if event["kind"] == "submitted"][-1:]
+            if any(here.items() <= event.items() for event in submitted):
+                self._order(Order(run, JOBS[run.verb].worker))
         return found
 
     def follow(self, run: Run) -> Iterator[RunState]:
@@ -161,21 +165,20 @@ class Engine:
     def close(self) -> None:
         """Hand over what is still to be handed over, then let go; running jobs go on."""
         with self._lock:
-            self._closing = True
-        if self._thread is not None:
+            self._closing, thread = True, self._thread
+        if thread is not None:
             self._orders.put(None)
-            self._thread.join()
-            self._thread = None
+            thread.join(CLOSE_SECONDS)
 
     # -- the thread that talks to the scheduler --------------------------------------------------------------------
 
-    def _order(self, order: _Order) -> None:
+    def _order(self, order: Order) -> None:
         with self._lock:
             self._closing = self._closing and order.again
             if self._closing:
                 return
             self._orders.put(order)
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
                 self._thread.start()
 
@@ -183,20 +186,38 @@ class Engine:
         """Hand over orders one by one; the connection is kept a while, so that an idle engine is left to end."""
         while True:
             try:
-                order = self._orders.get(timeout=KEEP_SECONDS if self._client else None)
+                order = self._orders.get(KEEP_SECONDS if self._client else None)
             except queue.Empty:
                 if not self._futures:
                     self._disconnect()
                 continue
-            if order is None:
-                break
-            try:
-                self._hand_over(self._connected(), order)
-            except (EngineError, OSError, ValueError, RuntimeError, ImportError) as error:
-                self._disconnect()
-                if not order.again:
-                    _fail(order.run, f"the job could not be handed to the engine: {error}")
-        self._disconnect()
+            if order is not None:
+                self._carry_out(order)
+            elif self._may_end():
+                return
+
+    def _may_end(self) -> bool:
+        """Whether the thread may end, since nothing was ordered after `close`; lets go of the connection then."""
+        if self._closing:
+            self._disconnect()
+        with self._lock:
+            if self._closing:
+                self._thread = None
+            return self._closing
+
+    def _carry_out(self, order: Order) -> None:
+        """Hand over one order; whatever goes wrong with it, the next one gets its turn."""
+        try:
+            if order.again and order.run is not None and order.run.state().status != "queued":
+                return
+            self._hand_over(self._connected(), order)
+        except BaseException as error:
+            logger.debug("an order failed", exc_info=True)
+            self._disconnect()
+            if order.again:
+                self._orders.rest(order)
+            else:
+                _fail(order.run, f"the job could not be handed to the engine: {error or type(error).__name__}")
 
     def _connected(self) -> Any:
         """Return the connection to the scheduler, made anew if there is none or it has ended."""
@@ -218,11 +239,11 @@ class Engine:
 
     def _disconnect(self) -> None:
         if self._client is not None:
-            with suppress(OSError, TimeoutError):
-                self._client.close()
-            self._client = None
+            client, self._client = self._client, None
+            with suppress(OSError, RuntimeError, ValueError):
+                client.close()
 
-    def _hand_over(self, client: Any, order: _Order) -> None:
+    def _hand_over(self, client: Any, order: Order) -> None:
         """Submit one order."""
         from distributed import fire_and_forget
 
@@ -251,21 +272,29 @@ class Engine:
                 return {name: 1}
         return {}
 
-    def _ended(self, order: _Order, future: Any) -> None:
+    def _ended(self, order: Order, future: Any) -> None:
         """Tell of a task that failed before `main` could write anything, such as for lack of HistoBridge there.
 
         One that was lost with the connection while its run waited is handed over again.
         """
         self._futures.pop(future.key, None)
-        run = order.run
-        if run is None or run.state().status != "queued":
+        try:
+            waits = order.run is not None and order.run.state().status == "queued"
+        except (OSError, ProjectError):
+            waits = future.status != "error"
+        if not waits:
             return
         if future.status == "error":
-            _fail(run, f"the worker could not start the job: {future.exception()}; install the same HistoBridge there")
+            error = future.exception()
+            _fail(order.run, f"the worker could not start the job: {error}; install the same HistoBridge there")
         elif future.status in ("cancelled", "lost"):
             self._order(replace(order, again=True))
 
 
 def _fail(run: Run | None, message: str) -> None:
-    if run is not None:
-        run.end(run.state(), "failed", message)
+    """Write that a run that still waits has failed; where that cannot be written it goes on waiting."""
+    try:
+        if run is not None and (state := run.state()).status == "queued":
+            run.end(state, "failed", message)
+    except (OSError, ProjectError):
+        logger.exception("a run could not be told to have failed: %s", message)

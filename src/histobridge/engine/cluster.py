@@ -9,18 +9,21 @@ import sys
 import time
 import warnings
 from pathlib import Path
+from typing import TextIO
 
 import platformdirs
 import psutil
 from pydantic import Field, NonNegativeInt, PositiveFloat
 
 from histobridge.core.config import Config
+from histobridge.core.disk import why
 from histobridge.core.errors import HistoBridgeError
 from histobridge.core.files import read_json
-from histobridge.core.lock import process_alive
+from histobridge.core.processes import process_alive
 
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
+TURN_SECONDS = START_SECONDS + 10.0
 MODULE = "histobridge.engine.daemon"
 
 
@@ -62,6 +65,9 @@ class EngineRecord(Config):
     pid_started: float
     """When it was born, in seconds since 1970."""
 
+    pid_birth: str = ""
+    """The same by a clock that nobody sets, see `histobridge.core.processes.birth_of`."""
+
     version: str
     """Version of HistoBridge that it runs."""
 
@@ -74,7 +80,7 @@ class EngineRecord(Config):
     @property
     def alive(self) -> bool:
         """Whether the process still lives."""
-        return process_alive(self.pid, self.pid_started)
+        return process_alive(self.pid, self.pid_started, self.pid_birth)
 
 
 def runtime_folder() -> Path:
@@ -89,7 +95,7 @@ def runtime_folder() -> Path:
     with warnings.catch_warnings():
         # Without XDG_RUNTIME_DIR, as over ssh, it warns of taking another folder; below we check that it is private.
         warnings.simplefilter("ignore", UserWarning)
-        folder = Path(named or platformdirs.user_runtime_dir("histobridge"))
+        folder = Path(named or platformdirs.user_runtime_dir("histobridge")).absolute()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     status = folder.stat()
     if status.st_uid != os.getuid() or status.st_mode & 0o077:
@@ -115,10 +121,10 @@ def ensure_engine(options: EngineOptions, folder: Path) -> EngineRecord:
     Raises
     ------
     EngineError
-        If it does not start; names the log file.
+        If it does not start; names the log file. Also if another process is at it for too long.
     """
     with (folder / "engine.lock").open("w") as guard:
-        fcntl.flock(guard, fcntl.LOCK_EX)
+        _wait_for(guard, folder)
         record = find_engine(folder)
         if record is None:
             _launch(options, folder)
@@ -126,6 +132,27 @@ def ensure_engine(options: EngineOptions, folder: Path) -> EngineRecord:
     if record is None:
         raise EngineError(f"the engine ended right after its start; {folder / 'engine.log'} says why")
     return record
+
+
+def _wait_for(guard: TextIO, folder: Path) -> None:
+    """Wait until nobody else starts the engine; not for ever, since whoever does may stand still."""
+    deadline = time.monotonic() + TURN_SECONDS
+    while True:
+        try:
+            fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise EngineError(
+                    f"another process has been starting the engine for {TURN_SECONDS:.0f} s; end it "
+                    f"(`fuser {folder / 'engine.lock'}` names it), then start the job again"
+                ) from None
+            time.sleep(0.05)
+        except OSError as error:
+            raise EngineError(
+                f"{folder} cannot be locked: {why(error)}; name another folder in HISTOBRIDGE_RUNTIME_DIR"
+            ) from error
+        else:
+            return
 
 
 def _launch(options: EngineOptions, folder: Path) -> None:

@@ -1,6 +1,8 @@
 """Reach a scheduler: that of an address, or of this computer's engine, which is of our version then."""
 
+import asyncio
 import re
+import struct
 import time
 from typing import Any
 
@@ -16,6 +18,12 @@ from histobridge.engine.cluster import (
 )
 
 CONNECT_SECONDS = 10
+ANSWER_SECONDS = 2.0
+"""More, for a connection that was made in time; then what is there is asked in vain."""
+
+NONSENSE = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError, struct.error)
+"""What dask stumbles over when another server answers; it takes the first bytes for a size."""
+
 GONE_SECONDS = 0.1
 ADDRESS = re.compile(r"([a-z]+://)?.+:\d+(/.*)?|inproc://.+")
 """With its port: a client that is made without one does not let go for a while."""
@@ -34,7 +42,7 @@ def connect(where: str, record: EngineRecord | None) -> Any:
         raise NoAnswerError(
             f"{where!r} is no address of a dask scheduler, such as tcp://node7:8786; give host and port"
         )
-    security = None
+    security = Security()
     if record is not None:
         security = Security(
             require_encryption=True,
@@ -43,11 +51,37 @@ def connect(where: str, record: EngineRecord | None) -> Any:
             tls_client_key=record.key,
         )
     try:
+        _need_scheduler(where, security)
         return Client(where, security=security, timeout=CONNECT_SECONDS, set_as_default=False, name="histobridge")
     except (OSError, ValueError) as error:
         raise NoAnswerError(
             f"no dask scheduler answers at {where} ({error}); check the address, or leave it empty for this computer"
         ) from error
+
+
+def _need_scheduler(where: str, security: Any) -> None:
+    """Ask what is there, in bounded time: dask's own client waits for ever for an answer that is none."""
+    from distributed.comm.core import CommClosedError
+    from distributed.core import rpc
+
+    async def identity() -> Any:
+        async with rpc(where, timeout=CONNECT_SECONDS, connection_args=security.get_connection_args("client")) as there:
+            return await there.identity()
+
+    async def in_time() -> Any:
+        return await asyncio.wait_for(identity(), CONNECT_SECONDS + ANSWER_SECONDS)
+
+    if where.startswith("inproc:"):
+        return
+    try:
+        found = str(asyncio.run(in_time())["type"])
+    except (TimeoutError, CommClosedError, *NONSENSE) as error:
+        raise NoAnswerError(
+            f"what listens at {where} does not answer as a dask scheduler does ({type(error).__name__}); give the "
+            "scheduler's port: is that the dashboard's?"
+        ) from error
+    if found != "Scheduler":
+        raise NoAnswerError(f"at {where} is a dask {found.lower()}, no scheduler; give the scheduler's address")
 
 
 def local_engine(options: EngineOptions) -> EngineRecord:

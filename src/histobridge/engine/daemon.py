@@ -12,11 +12,15 @@ from typing import Any
 
 from histobridge import __version__
 from histobridge.core.files import read_json, write_json
+from histobridge.core.processes import identity
 from histobridge.engine.cluster import EngineOptions, EngineRecord
 from histobridge.engine.gathering import gpu_of, others_of
 
 logger = logging.getLogger(__name__)
 TICK_SECONDS = 0.2
+REST_SECONDS = 5.0
+"""After a worker that did not start, before another one is tried."""
+
 WORKERS = ("train", "quick")
 DASK: dict[str, Any] = {
     "logging": {"distributed": "warning", "bokeh": "error", "tornado": "error"},
@@ -45,6 +49,7 @@ class Crew:
         self.scheduler, self.security, self.options = scheduler, security, options
         self._nannies: dict[str, Any] = {}
         self._busy: dict[str, float] = {}
+        self._ended: dict[str, float] = {}
         self._starting: set[asyncio.Task[None]] = set()
 
     async def tend(self, folder: Path) -> None:
@@ -53,6 +58,7 @@ class Crew:
         while self.scheduler.status.name == "running":
             for name in self._wanted():
                 self._hire(name)
+            self._forget_ended()
             for name in [name for name in self._nannies if self._idle_seconds(name) > self.options.worker_idle_seconds]:
                 await self._nannies.pop(name).close(reason="idle")
             if not self._wanted() and not self._working() and not _is_mine(folder):
@@ -104,8 +110,14 @@ class Crew:
             await nanny
         except (OSError, RuntimeError, TimeoutError):
             logger.exception("worker %s did not start", name)
-            await asyncio.sleep(5)
-            self._nannies.pop(name, None)
+
+    def _forget_ended(self) -> None:
+        """Forget workers that did not start, first or again, so that the next job hires anew; after a rest."""
+        for name, nanny in list(self._nannies.items()):
+            if nanny.status.name in ("closed", "failed"):
+                ended = self._ended.setdefault(name, time.monotonic())
+                if time.monotonic() - ended > REST_SECONDS:
+                    del self._nannies[name], self._ended[name]
 
     def _idle_seconds(self, name: str) -> float:
         """How long a worker has had nothing to do."""
@@ -133,7 +145,6 @@ def _is_mine(folder: Path) -> bool:
 
 async def serve(folder: Path, ready: int, options: EngineOptions) -> None:
     """Run the scheduler until it is idle for long enough or told to end."""
-    import psutil
     from distributed import Scheduler
     from distributed.security import Security
 
@@ -153,11 +164,10 @@ async def serve(folder: Path, ready: int, options: EngineOptions) -> None:
     async with scheduler:
         record = EngineRecord(
             address=scheduler.address,
-            pid=os.getpid(),
-            pid_started=psutil.Process().create_time(),
             version=__version__,
             certificate=security.tls_ca_file,
             key=security.tls_client_key,
+            **identity(),
         )
         write_json(folder / "engine.json", record.model_dump(), durable=False, private=True)
         os.write(ready, b"ready")

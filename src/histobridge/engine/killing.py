@@ -32,4 +32,5 @@ def kill(run: Run, attempt: int, saves: bool = True) -> None:
     elif run.owned_by(state.pid):
         with suppress(psutil.Error):
             psutil.Process(state.pid).kill()
-        worker_side.end_killed(run)
+        with suppress(OSError):  # it is interrupted then
+            worker_side.end_killed(run)

@@ -6,6 +6,9 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,6 +17,7 @@ import psutil
 from pydantic import NonNegativeInt, PositiveFloat
 
 from histobridge.core.config import Config
+from histobridge.core.errors import HistoBridgeError, ProjectError
 from histobridge.core.runs import Run, RunState
 
 logger = logging.getLogger(__name__)
@@ -46,8 +50,7 @@ def main(request: str) -> str:
     Everything there is to know is in the run's folder; no exception leaves, since the window would have to import
     the library that made it. Safe to be called again for the same run: what has ended or is running is left alone.
     """
-    from histobridge.core.perform import CancelledError, perform
-    from histobridge.engine.gathering import joined
+    from histobridge.core.perform import CancelledError
     from histobridge.engine.workers import compute_threads, set_threads
 
     asked = Request.model_validate_json(request)
@@ -60,15 +63,35 @@ def main(request: str) -> str:
     set_threads(asked.threads or compute_threads())
     with Watchdog(run, asked.grace_seconds, memory_limit()):
         try:
-            with joined(run, asked.local):
-                perform(run)
+            _perform(run, asked.local)
         except CancelledError:
             logger.info("run %s was stopped", run.id)
         except BaseException as error:
             logger.exception("run %s failed", run.id)
-            if not run.state().ended:
-                run.end(run.state(), "failed", f"the processes of this training did not find each other: {error}")
+            _tell(run, state, error)
     return run.state().status
+
+
+def _perform(run: Run, local: bool) -> None:
+    """Perform a run, together with other processes where its config asks for them."""
+    from histobridge.core.perform import perform
+    from histobridge.engine.gathering import joined
+
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(joined(run, local))
+        except (HistoBridgeError, OSError, RuntimeError, ValueError, ImportError) as error:
+            raise ProjectError(f"the processes of this training did not find each other: {error}") from error
+        perform(run)
+
+
+def _tell(run: Run, before: RunState, error: BaseException) -> None:
+    """Write why a run did not begin; once it has, here or in another process, its state is that one's to write."""
+    from histobridge.core.perform import told
+
+    with suppress(OSError, ProjectError):
+        if run.state() == before:
+            run.end(before, "failed", told(error))
 
 
 def settled(run: Run) -> RunState:
@@ -78,7 +101,7 @@ def settled(run: Run) -> RunState:
     """
     before = run.last_life()
     while (state := run.state()).status == "running" and state.host != socket.gethostname():
-        if run.last_life() > before:
+        if run.last_life() != before:
             break
         time.sleep(WATCH_SECONDS)
     return state
@@ -115,11 +138,13 @@ class Watchdog:
 
     def __init__(self, run: Run, grace_seconds: float, memory_limit: int):
         self.run, self.grace_seconds, self.memory_limit = run, grace_seconds, memory_limit
+        self._asked: float | None = None
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
     def __enter__(self) -> Self:
-        self.run.own()
+        with suppress(OSError):  # then nobody else can kill it
+            self.run.own()
         self._thread.start()
         return self
 
@@ -131,19 +156,35 @@ class Watchdog:
 
     def _watch(self) -> None:
         process = psutil.Process()
-        asked = None
         while not self._done.wait(WATCH_SECONDS):
-            if self.run.cancel_requested():
-                asked = asked or time.monotonic()
-                saving = self.run.cancel_acknowledged()
-                if time.monotonic() - asked > (SAVE_SECONDS if saving else self.grace_seconds):
-                    end_killed(self.run)
-                    os.kill(os.getpid(), signal.SIGKILL)
+            if self._overdue():
+                _kill_this(partial(end_killed, self.run))
             used = process.memory_info().rss
             if self.memory_limit and used > MEMORY_SHARE * self.memory_limit:
                 mb = {"used_mb": round(used / 1e6), "limit_mb": round(self.memory_limit / 1e6)}
-                self.run.log("killed", reason="memory", **mb)
-                os.kill(os.getpid(), signal.SIGKILL)
+                _kill_this(partial(self.run.log, "killed", reason="memory", **mb))
+
+    def _overdue(self) -> bool:
+        """Whether the job has not stopped in time; while the disk does not answer it may be writing for long."""
+        saving = True
+        with suppress(OSError):
+            # In this order: a job that has stopped takes the request away first.
+            saving = self.run.cancel_acknowledged()
+            if not self.run.cancel_requested():
+                self._asked = None
+                return False
+            self._asked = self._asked or time.monotonic()
+        patience = SAVE_SECONDS if saving else self.grace_seconds
+        return self._asked is not None and time.monotonic() - self._asked > patience
+
+
+def _kill_this(note: Callable[[], object]) -> None:
+    """Kill this process, whatever becomes of a note about it."""
+    try:
+        with suppress(OSError, ProjectError):
+            note()
+    finally:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def end_killed(run: Run) -> None:

@@ -81,7 +81,7 @@ class DiskBanner(QWidget):
         if not name or self._session.project is None:
             return False
         try:
-            self._session.unsaved.save_elsewhere(self._session.project.path, Path(name))
+            self._session.unsaved.save_elsewhere(self._session.project, Path(name))
         except OSError as error:
             self._session.trouble.emit(f"The edits could not be saved in {name}: {words(error)}")
             return False

@@ -5,6 +5,9 @@ from typing import Any
 
 from histobridge.core.runs import Run
 
+POINTS = 2000
+"""Lines of progress that are read at once; a training of two days writes a hundred times as many."""
+
 
 class EventTail:
     """Follows one run at a time; a line that is still being written is left for the next look."""
@@ -33,7 +36,7 @@ class EventTail:
         whole = added[: added.rfind(b"\n") + 1]
         self._read += len(whole)
         found = []
-        for line in whole.splitlines():
+        for line in _thinned(whole.splitlines()):
             try:
                 event = json.loads(line)
             except ValueError:
@@ -41,3 +44,11 @@ class EventTail:
             if isinstance(event, dict):
                 found.append(event)
         return found
+
+
+def _thinned(lines: list[bytes]) -> list[bytes]:
+    """Leave out lines of progress, evenly, where there are more than a curve shows; the newest one stays."""
+    progress = [index for index, line in enumerate(lines) if b'"kind": "progress"' in line]
+    step = -(-len(progress) // POINTS) if progress else 1
+    left_out = set(progress) - set(progress[::-step])
+    return [line for index, line in enumerate(lines) if index not in left_out]

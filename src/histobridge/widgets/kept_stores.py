@@ -168,24 +168,38 @@ class UnsavedEdits:
             store.journal.flush(timeout=0.0)
         self.kept.tidy()
 
-    def save_elsewhere(self, project: Path, folder: Path) -> list[Path]:
-        """Write them to files in `folder`, see `core.unsaved`; raises `OSError` if that cannot be done either."""
-        files = []
+    def save_elsewhere(self, project: Project, folder: Path) -> list[Path]:
+        """Write them to files in `folder`, see `core.unsaved`.
+
+        Raises
+        ------
+        OSError
+            If those of some store cannot be written there either; those of the others are, all the same.
+        """
+        files, trouble = [], None
         for store in self.stores:
             last = store.journal.last
-            if (file := save_elsewhere(store, project, folder)) is not None:
+            try:
+                file = save_elsewhere(store, project, folder)
+            except OSError as error:
+                trouble = error
+                continue
+            if file is not None:
                 files.append(file)
                 self._elsewhere[store.folder] = last
+        if trouble is not None:
+            raise trouble
         return files
 
-    def rescue(self, project: Path) -> None:
+    def rescue(self, project: Project) -> None:
         """Leave what cannot be written in the user's own folder, where the next start finds it, and let go of it."""
-        with suppress(OSError):
-            if self.count():
+        if self.count():
+            with suppress(OSError):
                 self.save_elsewhere(project, rescue_folder())
-            for store in self.stores:
+        for store in self.stores:
+            if store.journal.last <= self._elsewhere.get(store.folder, 0):
                 store.journal.abandon()
-            self._elsewhere.clear()  # Numbers of edits begin where the project ends, which does not have these.
+        self._elsewhere.clear()  # Numbers of edits begin where the project ends, which does not have these.
 
 
 def rescued(project: Project) -> list[Path]:

@@ -216,6 +216,6 @@ class MonitorDock(QWidget):
         lines += [f"{g.name}: {g.busy:.0%} busy, {g.used_gb:.1f} of {g.total_gb:.1f} GB used" for g in self._gpus]
         item = self._item()
         if item is not None and item.state.status == "running":
-            used = job_memory_gb(item.state.pid, item.state.pid_started)
+            used = job_memory_gb(item.state.pid, item.state.pid_started, item.state.pid_birth)
             lines.append(f"this job: {used:.1f} GB" if used is not None else f"this job runs on {item.state.host}")
         self.machine.say("\n".join(lines))

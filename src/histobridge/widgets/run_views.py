@@ -28,7 +28,8 @@ def event_words(event: dict[str, Any]) -> str:
         numbers = ", ".join(f"{name} {value:.3g}" for name, value in event.get("metrics", {}).items())
         parts = (f"{event.get('step', 0)}/{event.get('total', 0)}", str(event.get("message", "")), numbers)
         return f"{at}  {'  '.join(part for part in parts if part)}"
-    details = {name: value for name, value in event.items() if name not in ("time", "kind") and value not in ("", None)}
+    shown = {name: value for name, value in event.items() if name not in ("time", "kind", "result")}
+    details = {name: value for name, value in shown.items() if value not in ("", None)}
     told = ", ".join(str(value) if name == "message" else f"{name} {value}" for name, value in details.items())
     return f"{at}  {kind}" + (f": {told}" if told else "")
 

@@ -1,11 +1,9 @@
 """The open project and its runs, as Qt signals: the one thing that all pages share."""
 
 import itertools
-import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal, Slot
@@ -14,7 +12,7 @@ from histobridge.core.config import Config
 from histobridge.core.errors import HistoBridgeError, LockedError, ProjectError
 from histobridge.core.project import Project
 from histobridge.core.runs import Run, RunState
-from histobridge.widgets.followed import AGAIN, stamp_of
+from histobridge.widgets.followed import AGAIN, new_runs, stamp_of
 from histobridge.widgets.followed import NEVER as NEVER
 from histobridge.widgets.followed import Followed as Followed
 from histobridge.widgets.followed import words as words
@@ -58,16 +56,15 @@ class Session(QObject):
     def __init__(self, engine: "Engine | None" = None):
         super().__init__()
         self.project: Project | None = None
-        self.read_only = ""
-        self.locked_out = False
-        self.unreachable = ""
+        self.read_only, self.unreachable, self.locked_out = "", "", False
         self.unsaved = UnsavedEdits()
         self.remembered = Remembered()
         self.followed: dict[str, Followed] = {}
+        self.damaged: dict[str, str] = {}
         self.closers: list[Callable[[], object]] = []
         self.flushers: list[Callable[[], object]] = []
         self._engine, self._closed = engine, False
-        self._manifest_stamp = 0
+        self._manifest_stamp = NEVER
         self._numbers = itertools.count()
         self._awaited: dict[int, tuple[Project | None, Callable[[Any], object]]] = {}
         self._results: dict[int, Future[Any]] = {}
@@ -87,9 +84,9 @@ class Session(QObject):
 
     def take_lock(self, *, take_over: bool = False) -> None:
         """Try to become the editor of the open project, with `take_over` even if somebody may still be it."""
-        if self.project is None:
+        if (project := self.project) is None:
             return
-        (lock := self.project.lock).program = "napari window"
+        (lock := project.lock).program = "napari window"
         try:
             self.put_labels_away()  # as they are opened again, they can be edited or not
             if lock.taken_over:
@@ -103,11 +100,12 @@ class Session(QObject):
             self.read_only, self.locked_out = f"{self.project.path} cannot be written: {words(error)}", False
         self._manifest_stamp = stamp_of(self.project.path / "project.json")
         self.project.refresh()
-        self.followed = {}
+        self.followed, self.damaged = {}, {}
         self.poll(first=True)
         if self.running():
-            self.engine.reattach(self.project)
+            self._tried("found again", lambda: self.engine.reattach(project))
         self.project_changed.emit()
+        self.trouble.emit(self.unreachable)  # what was told before is taken back with the project
 
     def close_project(self) -> None:
         """Write what is pending and give the lock back; jobs go on."""
@@ -136,7 +134,7 @@ class Session(QObject):
                 self.trouble.emit(words(error))
                 self.manifest_changed.emit()  # The page Review opens its tile again.
                 return False
-            self.unsaved.rescue(self.project.path)
+            self.unsaved.rescue(self.project)
             with suppress(HistoBridgeError, OSError):
                 self.put_labels_away()
         self.project.lock.release()
@@ -186,21 +184,28 @@ class Session(QObject):
         """Start a job of the open project."""
         if self.project is None:
             return None
-        run = self.project.create_run(verb, config)
-        self.poll()
-        self.resume(run)
+        project = self.project
+        run: Run | None = self._tried("started", lambda: project.create_run(verb, config))
+        if run is not None:
+            self.poll()
+            self.resume(run)
         return run
 
     def resume(self, run: Run) -> None:
         """Hand a new or stopped run to the engine."""
-        try:
-            self.engine.submit(run)
-        except (HistoBridgeError, OSError) as error:
-            self.trouble.emit(f"The job could not be started: {error}")
+        self._tried("started", lambda: self.engine.submit(run))
 
     def cancel(self, run: Run) -> None:
         """Ask a job to stop."""
-        self.engine.cancel(run)
+        self._tried("stopped", lambda: self.engine.cancel(run))
+
+    def _tried(self, what: str, act: Callable[[], Any]) -> Any:
+        """Return what an act on a job returns; none if it fails, which is told."""
+        try:
+            return act()
+        except (HistoBridgeError, OSError) as error:
+            self.trouble.emit(f"The job could not be {what}: {words(error)}")
+            return None
 
     def running(self) -> list[Followed]:
         """Runs that are queued or running."""
@@ -217,7 +222,7 @@ class Session(QObject):
         """Read what changed on disk since the last look; the window does this four times a second."""
         try:
             self._read_changes(first)
-            told = ""
+            told = " ".join(self.damaged.values())
         except (OSError, ProjectError) as error:  # the disk may come back
             lost = isinstance(error, OSError) or self.project is None or not self.project.path.exists()
             told = "The folder of this project cannot be read now; HistoBridge keeps looking." if lost else words(error)
@@ -233,15 +238,14 @@ class Session(QObject):
             self._manifest_stamp = manifest
             self.project.refresh()
             self.manifest_changed.emit()
-        for run in self._new_runs(self.project.path / "runs"):
+        for run in new_runs(self.project.path / "runs", self.followed.keys() | self.damaged.keys()):
+            if problem := run.problem():
+                self.damaged[run.id] = problem
+                continue
             request = run.request()
             self.followed[run.id] = Followed(run, request["verb"], RunState(), NEVER, request["config"])
         for item in list(self.followed.values()):
             self._look(item, first)
-
-    def _new_runs(self, folder: Path) -> list[Run]:
-        names = sorted(entry.name for entry in os.scandir(folder) if entry.name not in self.followed)
-        return [Run(folder / name) for name in names if (folder / name / "run.json").exists()]
 
     def _look(self, item: Followed, first: bool) -> None:
         """Read the state of a run if its file changed, or if its process may have died."""

@@ -13,7 +13,7 @@ import numpy as np
 from histobridge.core.adopting import LABELS_ONLY
 from histobridge.core.config import Domain
 from histobridge.core.disk import pyramid_bytes, room_for
-from histobridge.core.files import read_json, rename_durably, write_json
+from histobridge.core.files import read_json, rename_durably, shortened, write_json
 from histobridge.core.images.problem import FileError
 from histobridge.core.images.pyramid import ArrayLike, blocks, write_pyramid
 from histobridge.core.manifest import ImageRecord
@@ -95,10 +95,12 @@ def stage_array(
 def new_id(name: str, taken: Set[str]) -> str:
     """Make an image id from a file name: letters, digits, dot, dash, underscore; a number behind it if taken.
 
+    That of a very long name is cut, since folders and files are named after it.
+
     `taken` are ids in small letters.
     """
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    base = re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip("-._") or "image"
+    base = shortened(re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip("-._") or "image")
     number, found = 1, base
     while found.casefold() in taken:
         number += 1
