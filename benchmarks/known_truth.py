@@ -10,9 +10,10 @@ target rings are bright, insides are brighter than the rest, all is blurred, und
 no map of grey values leads from one to the other: insides and the rest change places. Training sees different rings in
 both domains, and labels of the source; the truth is the target's look of the test rings without noise, so the target
 itself, drawn again with its noise, has an error too. Each method has its `cpu` preset and the checkpoint that looks
-best without labels. `--without` repeats BridgeCUT with one part less each, `--bridge` with other numbers of steps.
-Seeds are of the drawing and of the training. One line a result is printed and appended to
-`benchmarks/results/known_truth.csv`; `--report` computes nothing and prints the newest of each on each machine.
+best without labels. `--without` tries BridgeCUT with all parts, also those that its preset has dropped, and with one
+less each; `--bridge` tries other numbers of steps. Seeds are of the drawing and of the training. One line a result is
+printed and appended to `benchmarks/results/known_truth.csv`; `--report` computes nothing and prints the newest of each
+on each machine.
 """
 
 import argparse
@@ -46,6 +47,8 @@ FIELDS, TESTED = 30, 8
 SOURCE_GREYS, TARGET_GREYS = (0.0, 0.5, -0.8), (-0.6, -0.1, 0.7)
 """Of the rest, insides and rings."""
 PARTS = ("segmentation", "agreement", "similarity", "contrast", "transport")
+DROPPED = {"transport": 0.01}
+"""Parts that the preset has no more, and the weights they had; all else is compared with them in."""
 SWITCHES = {"norms": {"demodulated": True}, "segmenter_sees_fakes": {"segmenter_sees_fakes": False}}
 """What else BridgeCUT can be without, and the settings that are so."""
 
@@ -112,13 +115,16 @@ def variants(arguments: argparse.Namespace) -> Iterator[tuple[str, TrainTranslat
     changed = {"steps": arguments.steps} if arguments.steps else {}
     for method in arguments.methods:
         yield method, PRESETS[method]["cpu"].model_copy(update=changed)
-    whole = PRESETS["bridgecut"]["cpu"].model_copy(update=changed)
+    preset = PRESETS["bridgecut"]["cpu"].model_copy(update=changed)
+    whole = preset.model_copy(update={"bridge": preset.bridge.model_copy(update=DROPPED)})
+    if arguments.without:
+        yield "bridgecut with all parts", whole
     for part in arguments.without:
         less = whole.bridge.model_copy(update=SWITCHES.get(part, {part: 0.0}))
         yield f"bridgecut without {part}", whole.model_copy(update={"bridge": less})
     for count in arguments.bridge:
-        steps = whole.bridge.model_copy(update={"steps": count})
-        yield f"bridgecut in {count} steps", whole.model_copy(update={"bridge": steps})
+        steps = preset.bridge.model_copy(update={"steps": count})
+        yield f"bridgecut in {count} steps", preset.model_copy(update={"bridge": steps})
 
 
 class Drawn:

@@ -14,7 +14,7 @@ from histobridge.core.translate.learn import train_pair
 from histobridge.core.translate.learner import load_trained
 
 CPU = torch.device("cpu")
-SMALL = BridgeSettings(steps=2, segmenter_width=4, patches=16, projection_width=8, contrast=1.0)
+SMALL = BridgeSettings(steps=2, transport=0.01, segmenter_width=4, patches=16, projection_width=8, contrast=1.0)
 BRIEF = TrainTranslatorConfig(
     method="bridgecut", steps=3, crop_px=32, channels=4, blocks=1, checkpoint_every=2, bridge=SMALL, device="cpu"
 )

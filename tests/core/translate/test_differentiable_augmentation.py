@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from histobridge.core.config import TrainTranslatorConfig
+from histobridge.core.translate.bridge_settings import BridgeSettings
 from histobridge.core.translate.diffaug import augmented, brightened, contrasted, covered, shifted
 from histobridge.core.translate.learner import build_learner
 
@@ -59,7 +60,9 @@ def test_the_same_random_state_gives_the_same_change(images):
 def test_discriminators_of_every_method_see_augmented_images(method):
     random = torch.Generator().manual_seed(0)
     crops = torch.rand(2, 1, 1, 32, 32, generator=random) * 2 - 1
-    brief = TrainTranslatorConfig(method=method, crop_px=32, channels=4, blocks=1, device="cpu")
+    brief = TrainTranslatorConfig(
+        method=method, crop_px=32, channels=4, blocks=1, device="cpu", bridge=BridgeSettings(transport=0.01)
+    )
     plain, changed = (
         build_learner(brief.model_copy(update={"augment": augment}), torch.device("cpu")).step(*crops)
         for augment in (False, True)

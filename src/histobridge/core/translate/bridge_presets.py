@@ -4,7 +4,7 @@ from histobridge.core.config import TrainTranslatorConfig
 from histobridge.core.translate.bridge_settings import BridgeSettings
 from histobridge.core.translate.gan_presets import FAST, PUBLISHED
 
-LARGE = BridgeSettings(steps=3, segmenter_width=32, patches=256, projection_width=256)
+LARGE = BridgeSettings(steps=3, transport=0.01, segmenter_width=32, patches=256, projection_width=256)
 
 BRIDGECUT: dict[str, TrainTranslatorConfig] = {
     "faithful": PUBLISHED.model_copy(update={"method": "bridgecut", "bridge": LARGE, "orientation": "turned"}),
