@@ -47,7 +47,7 @@ FIELDS, TESTED = 30, 8
 SOURCE_GREYS, TARGET_GREYS = (0.0, 0.5, -0.8), (-0.6, -0.1, 0.7)
 """Of the rest, insides and rings."""
 PARTS = ("segmentation", "agreement", "similarity", "contrast", "transport")
-DROPPED = {"transport": 0.01}
+DROPPED = {"similarity": 0.2, "transport": 0.01}
 """Parts that the preset has no more, and the weights they had; all else is compared with them in."""
 SWITCHES = {"norms": {"demodulated": True}, "segmenter_sees_fakes": {"segmenter_sees_fakes": False}}
 """What else BridgeCUT can be without, and the settings that are so."""

@@ -137,4 +137,7 @@ def test_where_no_job_can_be_made_the_reason_is_said(tile, session, sample, monk
         raise OSError("No space left on device")
 
     monkeypatch.setattr(sample, "create_run", full)
-    assert "cannot be made: OSError: No space left" in TrainedLook(session).words(tile(0))
+    said = []
+    session.trouble.connect(said.append)
+    assert TrainedLook(session).words(tile(0)) == "Seen now: the instant look; the trained one cannot be made now."
+    assert said == ["The job could not be started: OSError: No space left on device"]

@@ -59,11 +59,10 @@ class TrainedLook(QObject):
             same = [item for item in live if _wish(TranslateImageConfig.model_validate(item.config)) == wish]
             if live and not same:
                 return "the trained one is made next"
-            try:
-                run = same[0].run if same else self._session.submit(VERB, missing)
-            except (HistoBridgeError, OSError) as error:
-                return f"the trained one cannot be made: {words(error)}"
-            self._asked[wish] = run.id if run is not None else ""
+            run = same[0].run if same else self._session.submit(VERB, missing)
+            if run is None:  # the window says why
+                return "the trained one cannot be made now"
+            self._asked[wish] = run.id
         item = self._session.followed.get(self._asked[wish])
         return _standing(item.state if item is not None else RunState())
 

@@ -14,7 +14,9 @@ from histobridge.core.translate.learn import train_pair
 from histobridge.core.translate.learner import load_trained
 
 CPU = torch.device("cpu")
-SMALL = BridgeSettings(steps=2, transport=0.01, segmenter_width=4, patches=16, projection_width=8, contrast=1.0)
+SMALL = BridgeSettings(
+    steps=2, transport=0.01, similarity=0.2, segmenter_width=4, patches=16, projection_width=8, contrast=1.0
+)
 BRIEF = TrainTranslatorConfig(
     method="bridgecut", steps=3, crop_px=32, channels=4, blocks=1, checkpoint_every=2, bridge=SMALL, device="cpu"
 )
@@ -166,6 +168,6 @@ def test_noise_on_the_way_is_another_for_each_direction_and_image(pair):
 def test_crops_too_small_for_self_similarity_are_refused():
     """Nothing lies as far apart as it looks in crops of 16 px: every step was not a number."""
     with pytest.raises(ValidationError, match=r"crop_px: 16 found, at least 32 expected"):
-        TrainTranslatorConfig(crop_px=16)
+        TrainTranslatorConfig(crop_px=16, bridge=SMALL)
     without = SMALL.model_copy(update={"similarity": 0.0})
     assert TrainTranslatorConfig.model_validate(BRIEF.model_dump() | {"crop_px": 16, "bridge": without}).crop_px == 16

@@ -1,4 +1,4 @@
-"""One step of BridgeCUT: a bridge a direction, held to its image by labels, self-similarity and patches."""
+"""One step of BridgeCUT: a bridge a direction, held to its image by labels, patches and what else is asked for."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
