@@ -1,6 +1,7 @@
 """The Tiles dock, progress towards the goal, effort and blind checks; one viewer at the end."""
 
 import shutil
+import threading
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,6 +15,7 @@ from window_fakes import proposed
 from histobridge.core.blind import BlindChecks, answers, write_checks
 from histobridge.core.corrections import TileEdit
 from histobridge.core.effort import read_effort
+from histobridge.core.images.tile_thumbnails import TileThumbnails
 from histobridge.core.project import Project
 from histobridge.core.sample import make_sample_project
 from histobridge.core.tiles import tile_grid
@@ -134,10 +136,20 @@ def test_enter_and_a_double_click_jump(dock):
     assert [place.image for place in jumps] == [made.model.row(2).image, made.model.row(1).image]
 
 
-def test_thumbnails_come_by_and_by_for_what_is_seen(dock, qtbot):
+@pytest.fixture
+def held(monkeypatch):
+    """No thumbnail is read before this is set."""
+    go, read = threading.Event(), TileThumbnails.read
+    monkeypatch.setattr(TileThumbnails, "read", lambda *given: read(*given) if go.wait(10) else None)
+    yield go
+    go.set()
+
+
+def test_thumbnails_come_by_and_by_for_what_is_seen(held, dock, qtbot):
     made, _, _ = dock
     icons = [made.model.data(made.model.index(row, 0), Qt.ItemDataRole.DecorationRole) for row in range(4)]
     assert all(icon.availableSizes()[0].width() == 40 for icon in icons)
+    held.set()
 
     def come():
         sizes = [made.model.data(made.model.index(row, 0), Qt.ItemDataRole.DecorationRole) for row in range(4)]
