@@ -14,6 +14,9 @@ from histobridge.core.project import Project
 from histobridge.engine import connecting
 from histobridge.engine.client import Engine
 
+LONG = 160
+"""Steps that take longer than the 5 s after which a command that is not in a terminal tells of its progress again."""
+
 COMMAND = str(Path(sys.executable).parent / "histobridge")
 
 
@@ -46,7 +49,7 @@ def started(project, *words, steps=2000):
     ids=["Ctrl-C here", "Ctrl-C in a worker", "SIGTERM here", "SIGTERM in a worker"],
 )
 def test_a_signal_stops_a_real_job_and_resuming_goes_on_from_its_checkpoint(project, engine, number, where, capsys):
-    process = started(project, *where, steps=60)
+    process = started(project, *where, steps=LONG)
     process.send_signal(number)
     said = json.loads(process.communicate(timeout=60)[0])
     assert process.returncode == said["exit_code"] == 130
@@ -54,7 +57,7 @@ def test_a_signal_stops_a_real_job_and_resuming_goes_on_from_its_checkpoint(proj
     assert main([*said["resume"].split()[1:], *where, "--json"]) == 0
     again = json.loads(capsys.readouterr().out)
     assert again["run"] == said["run"]
-    assert 0 < again["result"]["resumed_from"] < 60
+    assert 0 < again["result"]["resumed_from"] < LONG
 
 
 def test_cancel_stops_a_job_of_another_process(project):
