@@ -7,6 +7,7 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QComboBox, QLineEdit
+from window_fakes import bring_to_front
 
 from histobridge.core.manifest import MYELINATED_FIBRE
 from histobridge.layers import Canvas
@@ -60,9 +61,7 @@ def open_keys(make_napari_viewer, table, qtbot):
         keys = ReviewKeys(page, canvas, table, presses, holds, lambda number: done.append(number))
         page.flip_key = FlipKey(page, canvas, table)
         keys.bind()
-        window = viewer.window._qt_window
-        window.activateWindow()
-        qtbot.waitUntil(window.isActiveWindow)
+        bring_to_front(qtbot, viewer.window._qt_window)
         return viewer, canvas, page, keys, done
 
     return make
