@@ -6,6 +6,12 @@ import shutil
 import sys
 
 import pytest
+from hypothesis import settings
+
+# The same examples in every run, so that a change fails for what it did; `--hypothesis-profile explore` draws new ones.
+settings.register_profile("same", derandomize=True)
+settings.register_profile("explore", print_blob=True)
+settings.load_profile("same")
 
 # Before torch is imported: threads of two test processes on two cores only get into each other's way.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -114,9 +114,17 @@ def test_unlabelled_pixels_count_neither_way_and_their_rim_is_no_outline():
 @given(prediction=MAPS, truth=MAPS, value=st.integers(1, 2), ignore=st.sampled_from([None, 0]))
 def test_outlines_are_symmetric_in_range_and_perfect_for_the_same_mask(prediction, truth, value, ignore):
     distances = surface_distances(prediction, truth, value, SIZE_UM, ignore)
-    assert 0 <= distances.mean <= distances.percentile(100) <= distances.largest
-    for score in (distances.within(SIZE_UM), boundary_iou(prediction, truth, value, 2, ignore)):
-        assert 0 <= score <= 1
+    scores = [distances.mean, distances.percentile(100), distances.within(SIZE_UM)]
+    overlap = boundary_iou(prediction, truth, value, 2, ignore)
+    assert np.isnan(overlap) <= distances.unknown  # a rim of two pixels reaches at least as far as an outline
+    assert np.isnan(overlap) or 0 <= overlap <= 1
+    assert np.isnan(scores).all() if distances.unknown else not np.isnan(scores).any()
+    if distances.unknown:
+        assert ignore is not None
+        assert ((prediction == value) != (truth == value))[truth != ignore].any()
+    else:
+        assert 0 <= distances.mean <= distances.percentile(100) <= distances.largest
+        assert 0 <= distances.within(SIZE_UM) <= 1
     assert assd_um(truth, truth, value, SIZE_UM, ignore) == 0
     assert boundary_iou(truth, truth, value, 2, ignore) == 1
     if ignore is None:
@@ -164,3 +172,13 @@ def test_where_labels_end_inside_an_object_one_missed_pixel_is_no_distance():
     truth[10, 10] = 0  # an outline
     assert hd95_um(lost, truth, 2, 1, 255) == pytest.approx(np.hypot(20, 20)), "the class itself is lost"
     assert boundary_iou(lost, truth, 2, 2, 255) == 0
+
+
+def test_masks_that_differ_without_any_outline_are_not_perfect():
+    truth = np.zeros((9, 11), np.uint8)
+    truth[1, 1], truth[4, 2] = 1, 2
+    prediction = np.zeros_like(truth)
+    prediction[1, 1] = 2
+    found = surface_distances(prediction, truth, 2, 1, ignore=0)
+    assert found.unknown
+    assert not surface_distances(truth, truth, 2, 1, ignore=0).unknown

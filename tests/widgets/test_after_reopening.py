@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from qtpy.QtTest import QTest
 from questions import answer
-from window_fakes import bring_to_front, proposed, say, submitted, tuned
+from window_fakes import proposed, say, submitted, tuned
 
 from histobridge.core.config import AddImagesConfig, ExportConfig, MatchConfig
 from histobridge.core.files import write_json
@@ -235,7 +235,9 @@ def test_the_page_stays_where_it_is_when_what_was_clicked_is_switched_off(make_w
     viewer.window._qt_window.resize(900, 380)
     window.go("match")
     page = window.page("match")
-    bring_to_front(qtbot, viewer.window._qt_window)
+    main = viewer.window._qt_window
+    main.activateWindow()
+    qtbot.waitUntil(main.isActiveWindow)
     page.start_button.setFocus()
     qtbot.waitUntil(page.start_button.hasFocus)
     assert window.scroll.verticalScrollBar().maximum() > 0

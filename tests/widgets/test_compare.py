@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
-from window_fakes import bring_to_front, proposed, say, submitted, tuned
+from window_fakes import proposed, say, submitted, tuned
 
 needs_gl = pytest.mark.skipif(not os.environ.get("DISPLAY"), reason="offscreen Qt has no OpenGL")
 pytestmark = needs_gl
@@ -24,7 +24,8 @@ def compare(make_window, sample, qtbot):
         viewer.window._qt_window.resize(1400, 900)
         window.go("review", domain="target")
         window.go("learn")
-        bring_to_front(qtbot, viewer.window._qt_window)
+        viewer.window._qt_window.activateWindow()
+        qtbot.waitUntil(viewer.window._qt_window.isActiveWindow)
         return viewer, window, [run.id for run in runs]
 
     return make

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
-from window_fakes import bring_to_front, proposed
+from window_fakes import proposed
 
 from histobridge.core.files import write_json
 from histobridge.overlays import outline_of
@@ -45,7 +45,8 @@ def open_page(make_window, sample, matched, qtbot):
         write_json(matched.path / "matching.json", matching)
         viewer, window = make_window(sample, show=True)
         window.go("review", domain="target")
-        bring_to_front(qtbot, viewer.window._qt_window)
+        viewer.window._qt_window.activateWindow()
+        qtbot.waitUntil(viewer.window._qt_window.isActiveWindow)
         return viewer, window
 
     return make

@@ -7,7 +7,6 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QComboBox, QLineEdit
-from window_fakes import bring_to_front
 
 from histobridge.core.manifest import MYELINATED_FIBRE
 from histobridge.layers import Canvas
@@ -61,7 +60,9 @@ def open_keys(make_napari_viewer, table, qtbot):
         keys = ReviewKeys(page, canvas, table, presses, holds, lambda number: done.append(number))
         page.flip_key = FlipKey(page, canvas, table)
         keys.bind()
-        bring_to_front(qtbot, viewer.window._qt_window)
+        window = viewer.window._qt_window
+        window.activateWindow()
+        qtbot.waitUntil(window.isActiveWindow)
         return viewer, canvas, page, keys, done
 
     return make

@@ -69,15 +69,3 @@ def tuned(project, before, after, **gate):
     write_json(run.path / "gate.json", verdict.model_dump(mode="json"))
     say(run, "finished")
     return run
-
-
-def bring_to_front(qtbot, window):
-    """Ask for the focus until it is there: a window of another test process on the same display may have taken it."""
-
-    def is_there():
-        if not window.isActiveWindow():
-            window.raise_()
-            window.activateWindow()
-        return window.isActiveWindow()
-
-    qtbot.waitUntil(is_there)

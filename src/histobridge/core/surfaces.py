@@ -27,8 +27,8 @@ class SurfaceDistances:
     largest : float
         Diagonal of the image: what both hold where only one has the class.
     unknown : bool
-        Whether both have the class and only one an outline, as where sparse labels end inside of it: all measures are
-        then NaN.
+        Whether both have the class, not in the same pixels, and not both have an outline, as where sparse labels end
+        inside of it: all measures are then NaN.
     """
 
     to_true: Distances
@@ -83,8 +83,8 @@ def surface_distances(
     -------
     SurfaceDistances
         In µm. Where only one of both has the class, all are the diagonal of the image: finite, so that means can be
-        taken, and worse than any outline could be, so that losing a class never pays. Where both have it and only one
-        has an outline, they are `unknown`.
+        taken, and worse than any outline could be, so that losing a class never pays. Where both have it, not in the
+        same pixels, and not both have an outline, they are `unknown`.
 
     Raises
     ------
@@ -97,15 +97,19 @@ def surface_distances(
     if not (spacing > 0).all():
         raise InputError(f"the pixel size must be above 0 µm; got {pixel_size_um}")
     predicted, true, known = masks_of(prediction, truth, value, ignore)
-    in_both = bool(predicted.any() and true.any())
+    differ = _differ_in_both(predicted, true)
     predicted, true = _outline(predicted, known), _outline(true, known)
     largest = float(np.hypot(*(spacing * truth.shape)))
-    if in_both and predicted.any() != true.any():
+    if differ and not (predicted.any() and true.any()):
         return SurfaceDistances(np.empty(0), np.empty(0), largest, unknown=True)
     if not (predicted.any() and true.any()):
         return SurfaceDistances(np.full(predicted.sum(), largest), np.full(true.sum(), largest), largest)
     to_true, to_predicted = (distance_transform_edt(~outline, sampling=spacing) for outline in (true, predicted))
     return SurfaceDistances(to_true[predicted], to_predicted[true], largest)
+
+
+def _differ_in_both(predicted: Flags, true: Flags) -> bool:
+    return bool(predicted.any() and true.any()) and not np.array_equal(predicted, true)
 
 
 def _outline(mask: Flags, known: Flags) -> Flags:
@@ -120,7 +124,7 @@ def assd_um(prediction: Mask, truth: Mask, value: int, pixel_size_um: Spacing, i
 
     Mean over the pixels of both outlines of the distance to the other outline; arguments, errors and conventions as in
     `surface_distances`: 0 where neither has the class, the diagonal of the image where only one has it, NaN where both
-    have it and only one an outline.
+    have it, differ, and not both have an outline.
     """
     return surface_distances(prediction, truth, value, pixel_size_um, ignore).mean
 
@@ -159,7 +163,8 @@ def surface_dice(
     Returns
     -------
     float
-        0 to 1; 1 where neither has the class, 0 where only one has it, NaN where both have it and only one an outline.
+        0 to 1; 1 where neither has the class, 0 where only one has it, NaN where both have it, differ, and not both
+        have an outline.
 
     Raises
     ------
@@ -193,7 +198,8 @@ def boundary_iou(prediction: Mask, truth: Mask, value: int, width_px: int = 2, i
     Returns
     -------
     float
-        0 to 1; 1 where neither has the class, 0 where only one has it, NaN where both have it and only one a rim.
+        0 to 1; 1 where neither has the class, 0 where only one has it, NaN where both have it, differ, and not both
+        have a rim.
 
     Raises
     ------
@@ -208,9 +214,9 @@ def boundary_iou(prediction: Mask, truth: Mask, value: int, width_px: int = 2, i
     if width_px < 1:
         raise InputError(f"the rim of a boundary IoU must be at least 1 pixel wide; got {width_px}")
     predicted, true, known = masks_of(prediction, truth, value, ignore)
-    in_both = bool(predicted.any() and true.any())
+    differ = _differ_in_both(predicted, true)
     predicted, true = _rim(predicted, known, width_px), _rim(true, known, width_px)
-    if in_both and predicted.any() != true.any():
+    if differ and not (predicted.any() and true.any()):
         return np.nan
     union = np.count_nonzero(predicted | true)
     return float(np.count_nonzero(predicted & true) / union) if union else 1.0
