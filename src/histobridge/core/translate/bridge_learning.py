@@ -21,9 +21,8 @@ from histobridge.core.translate.instant import Instant
 from histobridge.core.translate.losses import least_squares
 from histobridge.core.translate.patch_nce import Projection, draw_places, patch_contrast
 from histobridge.core.translate.self_similarity import similarity_loss
+from histobridge.core.translate.trust import trust_in
 
-HEAD_START = 0.1
-"""Share of the steps in which the segmenter only learns, before translations must please it."""
 BACKGROUND = 0
 
 
@@ -49,10 +48,12 @@ class BridgeLearner(Contest):
     are themselves. Discriminator and generator lose by LSGAN; with x(k) a state of the bridge and x₁ = G(x(k), k) the
     generator loses further
 
-        transport |x(k) - x₁|² + similarity |S(x₀) - S(x₁)| + contrast NCE(x₀, x₁)
-        + segmentation L(U(x₁), y, 1) from the source, agreement L(U(x₁), arg max U(x₀), max U(x₀)) from the target,
+        transport |x(k) - x₁|² + similarity |S(x₀) - S(x₁)| + (t contrast + (1 - t) contrast_alone) NCE(x₀, x₁)
+        + t segmentation L(U(x₁), y, 1) from the source, t agreement L(U(x₁), arg max U(x₀), max U(x₀)) from the target,
 
-    each a mean with its weight from `BridgeSettings`, L cross-entropy and Dice with the weight of each pixel.
+    each a mean with its weight from `BridgeSettings`, L cross-entropy and Dice with the weight of each pixel, and t how
+    far the segmenter is trusted (`trust_in`), by what it finds in the translations of the same labelled crops; 0
+    without labels. A segmenter that finds few of the objects would have translations of the target lose them too.
 
     Parameters
     ----------
@@ -113,43 +114,49 @@ class BridgeLearner(Contest):
         self.random.set_state(part.drawn.random)
         losses: Losses = {}
         fakes: dict[Domain, Tensor] = {}
+        trust = torch.zeros((), device=self.device)
         for direction, start, goal in WAYS:
             found, fake = self._losses(direction, part.real[start], part.drawn)
             found["generator"] = least_squares(self.judge(goal, fake), True)
             if self.segments and part.labels is not None:
-                found |= self._read(start, part, fake)
+                if start == "source":
+                    found["segmentation"], trust = self._against_labels(part.labels, fake)
+                elif self.settings.agreement > 0:
+                    found["agreement"] = self._against_itself(part.real[start], fake)
             losses |= {name: loss + losses.get(name, 0) for name, loss in found.items()}
             fakes[goal] = fake.detach()
-        weights = self._weights()
+        weights = self._weights(trust)
         loss = torch.stack([weights[name] * found for name, found in losses.items()]).sum()
         return losses | {"loss": loss}, fakes
 
-    def _read(self, start: Domain, part: Part, fake: Tensor) -> Losses:
-        """What is lost by what the segmenter finds in a translation: against labels, or what it finds in the image."""
+    def _against_labels(self, labels: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """What is lost by what the segmenter finds in translations of labelled images, and how far it is trusted."""
+        wanted = self._channels(labels)
+        logits = self._read(self.average["segmenter"], fake)
+        lost = masked_dice_ce(logits, wanted, torch.ones_like(wanted, dtype=torch.float32))
+        return lost, trust_in(logits.detach().argmax(dim=1), wanted, len(self.channels))
+
+    def _against_itself(self, image: Tensor, fake: Tensor) -> Tensor:
+        """What is lost where the segmenter does not find in a translation what it finds in the image."""
         segmenter = self.average["segmenter"]
-        if start == "source":
-            assert part.labels is not None
-            return {"segmentation": self._misread(segmenter, fake, self._channels(part.labels))}
-        if self.settings.agreement == 0:
-            return {}
         with torch.no_grad(), self.autocast():
-            sure, found = segmenter(part.real[start]).float().softmax(dim=1).max(dim=1)
-        return {"agreement": self._misread(segmenter, fake, found, sure)}
+            sure, found = segmenter(image).float().softmax(dim=1).max(dim=1)
+        return masked_dice_ce(self._read(segmenter, fake), found, sure)
 
     def judge_made(self, part: Part, made: dict[Domain, Tensor]) -> Tensor:
         """What the discriminators lose on real images and on fakes."""
         return self.told_apart(part.real, made)
 
-    def _weights(self) -> dict[str, float]:
-        """Weight of each loss of the generators at this step."""
-        begun = self.steps_done >= HEAD_START * self.config.steps
+    def _weights(self, trust: Tensor) -> dict[str, float | Tensor]:
+        """Weight of each loss of the generators: patches hold what the segmenter cannot be trusted with."""
+        settings = self.settings
         return {
             "generator": 1.0,
-            "transport": self.settings.transport,
-            "similarity": self.settings.similarity,
-            "contrast": self.settings.contrast,
-            "segmentation": self.settings.segmentation if begun else 0.0,
-            "agreement": self.settings.agreement if begun else 0.0,
+            "transport": settings.transport,
+            "similarity": settings.similarity,
+            "contrast": trust * settings.contrast + (1 - trust) * settings.contrast_alone,
+            "segmentation": trust * settings.segmentation,
+            "agreement": trust * settings.agreement,
         }
 
     def _losses(self, direction: Direction, start: Tensor, drawn: Drawn) -> tuple[Losses, Tensor]:
@@ -207,7 +214,9 @@ class BridgeLearner(Contest):
         images, labels = part.real["source"], part.labels
         if self.settings.segmenter_sees_fakes:
             images, labels = torch.cat([images, fakes["target"]]), torch.cat([labels, labels])
-        return self._misread(self.networks["segmenter"], images, self._channels(labels))
+        wanted = self._channels(labels)
+        even = torch.ones_like(wanted, dtype=torch.float32)
+        return masked_dice_ce(self._read(self.networks["segmenter"], images), wanted, even)
 
     def _channels(self, labels: Tensor) -> Tensor:
         """Channels of the segmenter, (N, Y, X) int64, of class values; 255 where there is none."""
@@ -216,12 +225,11 @@ class BridgeLearner(Contest):
             wanted[labels == value] = channel
         return wanted
 
-    def _misread(self, segmenter: nn.Module, images: Tensor, wanted: Tensor, weight: Tensor | None = None) -> Tensor:
-        """Cross-entropy and Dice of what a segmenter finds in images (N, 1, Y, X) against channels (N, Y, X)."""
+    def _read(self, segmenter: nn.Module, images: Tensor) -> Tensor:
+        """What a segmenter finds in images (N, 1, Y, X): logits (N, channels, Y, X)."""
         with self.autocast():
             logits = self.compute(segmenter, images)
-        even = torch.ones_like(wanted, dtype=torch.float32)
-        return masked_dice_ce(logits.float(), wanted, even if weight is None else weight)
+        return logits.float()
 
     def translator(self, instant: Instant, calibration: Mapping[Domain, Tensor] | None = None) -> BridgeCut:
         """Copy the averaged generators into a translator; see `Learner.translator`."""

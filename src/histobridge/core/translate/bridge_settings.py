@@ -18,7 +18,8 @@ class BridgeSettings(Config):
     """Weight of the squared change that the way costs (0.01 was tried); at one step it has not earned its place."""
 
     segmentation: NonNegativeFloat = 3.0
-    """Weight of a segmenter that must find the labels of the source in its translation; needs labels."""
+    """Weight of a segmenter that must find the labels of the source in its translation; needs labels. It counts as far
+    as the segmenter is right about them (`trust_in`)."""
 
     agreement: NonNegativeFloat = 3.0
     """Weight of the same segmenter finding in the translation of a target image what it found in the image itself; none
@@ -38,7 +39,11 @@ class BridgeSettings(Config):
     it has not earned its place."""
 
     contrast: NonNegativeFloat = 0.1
-    """Weight of the contrast between patches, as in CUT, but less: other parts hold the image too."""
+    """Weight of the contrast between patches where the segmenter is trusted: less than in CUT, since labels hold the
+    image too."""
+
+    contrast_alone: NonNegativeFloat = 1.0
+    """The same where it is not trusted, or there is none, as in CUT; without effect if `contrast` is 0."""
 
     patches: PositiveInt = 128
     """Patches of an image that are told apart, in each layer."""
