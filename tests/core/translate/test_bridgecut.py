@@ -20,12 +20,13 @@ SMALL = BridgeSettings(
 BRIEF = TrainTranslatorConfig(
     method="bridgecut", steps=3, crop_px=32, channels=4, blocks=1, checkpoint_every=2, bridge=SMALL, device="cpu"
 )
-ALL = {"generator", "discriminator", "transport", "similarity", "contrast", "segmentation", "agreement", "segmenter"}
+BY_LABELS = {"segmentation", "agreement", "segmenter", "trust"}
+ALL = {"generator", "discriminator", "transport", "similarity", "contrast"} | BY_LABELS
 OFF = {
     "transport": {"transport"},
     "similarity": {"similarity"},
     "contrast": {"contrast"},
-    "segmentation": {"segmentation", "agreement", "segmenter"},
+    "segmentation": BY_LABELS,
     "agreement": {"agreement"},
 }
 
@@ -98,6 +99,43 @@ def test_agreement_is_with_what_the_segmenter_finds_in_the_image_the_surer_the_m
         sure, found = segmenter(part.real["target"]).softmax(dim=1).max(dim=1)
         expected = masked_dice_ce(segmenter(fakes["source"]), found, sure)
     assert losses["agreement"].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+class Says(torch.nn.Module):
+    """A segmenter that is sure of the same channels, (N, Y, X), whatever it is shown."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.logits = 20 * torch.nn.functional.one_hot(channels.long(), 3).movedim(-1, 1).float()
+
+    def forward(self, images):
+        return self.logits + 0 * images
+
+
+def lost_by(learner, crops):
+    (part,) = learner.parts(dict(zip(("source", "target"), crops, strict=False)), crops[2])
+    return {name: loss.item() for name, loss in learner.make(part)[0].items()}
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_labels_hold_as_far_as_the_segmenter_is_right_about_them_and_patches_hold_the_rest(crops, right):
+    settings = {"contrast": 0.25, "contrast_alone": 2.0, "segmentation": 3.0, "agreement": 5.0}
+    learner = BridgeLearner(config_with(**settings), CPU, (0, 1, 2))
+    learner.average["segmenter"] = Says(crops[2] if right else torch.zeros_like(crops[2]))
+    lost = lost_by(learner, crops)
+    trust = 1 / (1 + 0.5**6) if right else 0.0
+    assert lost["trust"] == pytest.approx(trust)
+    rest = lost["generator"] + 0.01 * lost["transport"] + 0.2 * lost["similarity"]
+    held = trust * (3 * lost["segmentation"] + 5 * lost["agreement"])
+    patches = (0.25 * trust + 2 * (1 - trust)) * lost["contrast"]
+    assert lost["loss"] == pytest.approx(rest + held + patches, rel=1e-4)
+
+
+def test_without_a_segmenter_patches_hold_alone(crops):
+    settings = {"segmentation": 0.0, "contrast": 0.25, "contrast_alone": 2.0}
+    lost = lost_by(BridgeLearner(config_with(**settings), CPU, (0, 1, 2)), crops)
+    rest = lost["generator"] + 0.01 * lost["transport"] + 0.2 * lost["similarity"]
+    assert lost["loss"] == pytest.approx(rest + 2 * lost["contrast"], rel=1e-4)
 
 
 def test_images_of_the_target_learn_to_agree(crops):

@@ -110,7 +110,7 @@ class BridgeLearner(Contest):
         return taken and self._learn_to_segment(parts, made, said)
 
     def make(self, part: Part) -> tuple[Losses, dict[Domain, Tensor]]:
-        """Losses ``generator`` and those of `BridgeSettings` that have a weight, and the fakes by domain."""
+        """Losses ``generator`` and those of `BridgeSettings` that have a weight, ``trust``, and the fakes by domain."""
         self.random.set_state(part.drawn.random)
         losses: Losses = {}
         fakes: dict[Domain, Tensor] = {}
@@ -127,7 +127,8 @@ class BridgeLearner(Contest):
             fakes[goal] = fake.detach()
         weights = self._weights(trust)
         loss = torch.stack([weights[name] * found for name, found in losses.items()]).sum()
-        return losses | {"loss": loss}, fakes
+        told = {"trust": trust} if "segmentation" in losses else {}
+        return losses | told | {"loss": loss}, fakes
 
     def _against_labels(self, labels: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """What is lost by what the segmenter finds in translations of labelled images, and how far it is trusted."""
@@ -228,7 +229,7 @@ class BridgeLearner(Contest):
     def _read(self, segmenter: nn.Module, images: Tensor) -> Tensor:
         """What a segmenter finds in images (N, 1, Y, X): logits (N, channels, Y, X)."""
         with self.autocast():
-            logits = self.compute(segmenter, images)
+            logits: Tensor = self.compute(segmenter, images)
         return logits.float()
 
     def translator(self, instant: Instant, calibration: Mapping[Domain, Tensor] | None = None) -> BridgeCut:
