@@ -291,5 +291,8 @@ class ExportConfig(Config):
     images: tuple[str, ...] = ()
     """Images to export; empty: all that have labels or proposals."""
 
+    reviewed_only: bool = False
+    """Leave pixels that nobody has reviewed unlabelled (255), for programs that learn from what you export."""
+
     replace: bool = False
     """Replace what already lies there under the same name."""

@@ -2,7 +2,7 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -42,7 +42,7 @@ NAMES = {"ome-zarr": zarr_names, "png": png_names, "tiff": tiff_names, "table": 
 
 
 def export_labels(project: Project, run: Run, config: ExportConfig) -> Job[dict[str, Any]]:
-    """Export the labels of images: what was reviewed, and the active proposal elsewhere.
+    """Export the labels of images: what was reviewed, and elsewhere the active proposal or nothing.
 
     Each file is built under a temporary name, read back, compared with what was meant, synced, and only then renamed;
     a crash leaves the old one or none. Memory does not grow with the image, except that fibres are numbered only up to
@@ -89,8 +89,9 @@ def export_labels(project: Project, run: Run, config: ExportConfig) -> Job[dict[
         for index, record in enumerate(records):
             if all((record.id, form) in done for form in config.formats):
                 continue
-            labels = yield from _staged(project, record, scratch, (index, len(records)))
-            notes += [*project.labels(record.id).problems(), *_notes(record, labels)]
+            staging = stage_final(project, record, scratch, reviewed_only=config.reviewed_only)
+            labels = yield from _staged(staging, record, (index, len(records)))
+            notes += [*project.labels(record.id).problems(), *_notes(record, labels, config)]
             image = project.pixels(record.id).levels[0]
             if "ome-zarr" in config.formats:
                 room_for(out, pyramid_bytes(record.shape, record.dtype))
@@ -177,9 +178,10 @@ def _prepare(out: Path, project: Project, config: ExportConfig, parts: list[tupl
         write_json(path, table)
 
 
-def _staged(project: Project, record: ImageRecord, scratch: Path, part: tuple[int, int]) -> Job[FinalLabels]:
+def _staged(
+    staging: Generator[float, None, FinalLabels], record: ImageRecord, part: tuple[int, int]
+) -> Job[FinalLabels]:
     """Merge labels and proposal, with progress as the first fifth of part ``i`` of ``n``."""
-    staging = stage_final(project, record, scratch)
     while True:
         try:
             done = next(staging)
@@ -189,13 +191,16 @@ def _staged(project: Project, record: ImageRecord, scratch: Path, part: tuple[in
         yield Progress(round(1000 * (part[0] + 0.2 * done)), 1000 * part[1], f"merging the labels of {record.id}")
 
 
-def _notes(record: ImageRecord, labels: FinalLabels) -> Iterator[str]:
+def _notes(record: ImageRecord, labels: FinalLabels, config: ExportConfig) -> Iterator[str]:
     if labels.fibres is None:
         most = f"{FIBRE_PIXELS / 1e6:.0f} million pixels"
         yield f"{record.id}: no fibres and no table of them, since the image has more than {most}"
     if record.pixel_size_um is None:
         yield f"{record.id}: exported without pixel size, since none is known"
-    if not labels.proposal_run and labels.reviewed_fraction < 1:
+    if config.reviewed_only:
+        if labels.reviewed_fraction == 0:
+            yield f"{record.id}: nobody has reviewed any of it, so all is unlabelled"
+    elif not labels.proposal_run and labels.reviewed_fraction < 1:
         yield f"{record.id}: {1 - labels.reviewed_fraction:.1%} neither reviewed nor proposed; background there"
 
 

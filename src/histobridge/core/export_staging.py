@@ -30,7 +30,7 @@ class FinalLabels:
     Parameters
     ----------
     classes : array-like uint8
-        Class values, 0 background; ignored pixels are 255.
+        Class values, 0 background; ignored pixels are 255, and those that nobody has reviewed if that was asked for.
     state : array-like uint8
         0 model, 1 accepted, 2 corrected, 3 ignore.
     fibres : array-like uint32, optional
@@ -60,8 +60,12 @@ def proposal_run_of(project: Project, record: ImageRecord) -> str:
     return active.id if active is not None and has_proposal(project, active.id, record.id) else ""
 
 
-def stage_final(project: Project, record: ImageRecord, folder: Path) -> Generator[float, None, FinalLabels]:
+def stage_final(
+    project: Project, record: ImageRecord, folder: Path, *, reviewed_only: bool = False
+) -> Generator[float, None, FinalLabels]:
     """Merge labels and proposal into arrays below `folder`, so that edits during an export cannot tear it.
+
+    With `reviewed_only`, pixels that nobody has reviewed are 255.
 
     Yields
     ------
@@ -87,7 +91,8 @@ def stage_final(project: Project, record: ImageRecord, folder: Path) -> Generato
         if proposal_run:
             proposal, arrays["confidence"][window] = read_proposal(project, proposal_run, record.id, window)
             arrays["proposal"][window] = proposal
-        arrays["classes"][window] = merge(classes, state, proposal)
+        final = merge(classes, state, proposal)
+        arrays["classes"][window] = np.where(state == MODEL, np.uint8(IGNORE), final) if reviewed_only else final
         arrays["state"][window] = state
         reviewed += int(np.count_nonzero(state != MODEL))
         yield done / len(windows)

@@ -23,7 +23,7 @@ class ExportPage(Page):
     sentence = "Write images and labels for other programs: what you reviewed, and the proposals elsewhere."
 
     def build(self) -> None:
-        self.form = ConfigForm(ExportConfig(), main=("formats", "out"), labels={"out": "Folder"})
+        self.form = ConfigForm(ExportConfig(), main=("formats", "out", "reviewed_only"), labels={"out": "Folder"})
         formats = self.form.editors["formats"]
         assert isinstance(formats, SeveralEditor)
         formats.describe(FORMATS)
