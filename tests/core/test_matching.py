@@ -174,8 +174,8 @@ def test_entropy_judges_classes_without_a_nested_pair(loop):
         loop.project.set_classes([spec.model_copy(update={"inside": ""}) for spec in loop.project.classes])
     matching = match(loop.project)
     assert matching.score == "entropy"
-    assert matching.scale_steps[0] == matching.source_working_um
-    assert 0.5 <= matching.target_working_um / matching.source_working_um <= 2
+    assert matching.scale_from == "size"
+    assert matching.target_working_um == matching.source_working_um, "objects as large in µm"
     assert set(matching.polarity_score) == {"keep", "invert"}
     assert all(0 <= value <= 1 for value in matching.polarity_score.values())
     assert 0 <= matching.certainty <= 1

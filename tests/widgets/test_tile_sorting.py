@@ -10,7 +10,7 @@ from histobridge.core.tiles import tile_grid
 from histobridge.core.worklist import WorkTile
 from histobridge.widgets.session import Session
 from histobridge.widgets.tiles_dock import TilesDock
-from histobridge.widgets.tiles_model import TIME
+from histobridge.widgets.tiles_model import SCORE, TILE, TIME
 
 REASONS = ("unsure about 12 fibres", "", "At random", "unsure about 3 fibres", "at random", "")
 BY_REASON = ["At random", "at random", "unsure about 3 fibres", "unsure about 12 fibres", "", ""]
@@ -34,9 +34,14 @@ class Listed(QObject):
 
 
 @pytest.fixture
-def dock(engine, qtbot):
+def listed():
+    return Listed()
+
+
+@pytest.fixture
+def dock(engine, qtbot, listed):
     session = Session(engine)
-    made = TilesDock(session, Listed(), lambda _: None)
+    made = TilesDock(session, listed, lambda _: None)
     qtbot.addWidget(made)
     made.show()
     yield made
@@ -78,3 +83,20 @@ def test_headers_and_the_list_of_orders_agree(dock, qtbot):
 
 def test_the_dock_stays_narrow(dock):
     assert dock.minimumSizeHint().width() <= 340
+
+
+def test_names_have_the_room_of_numbers_until_there_are_some(dock, listed):
+    def shown():
+        listed.renewed.emit()
+        return [not dock.table.isColumnHidden(column) for column in (SCORE, TIME)], dock.table.columnWidth(TILE)
+
+    for row in listed.rows:
+        row.seconds = 0
+    none, wide = shown()
+    assert none == [False, False]
+    listed.rows[0].score = 0.5
+    assert shown()[0] == [True, False]
+    listed.rows[1].seconds = 65
+    both, narrow = shown()
+    assert both == [True, True]
+    assert narrow < wide

@@ -186,7 +186,7 @@ def test_the_open_tile_is_followed_and_its_status_kept_up_to_date(dock, session,
 def test_the_reason_is_written_over_the_width_of_the_row_and_nothing_is_scrolled_for(dock, qtbot):
     made, worklist, _ = dock
     before = made.table.viewport().grab().toImage()
-    worklist.rows[0].reason = "routes disagree on 12 fibres"
+    worklist.rows[0].reason = "routes disagree on 12 fibres, and it looks unlike the tiles reviewed so far"
     made.model.show(worklist.rows)
     place = made.model.place(worklist.rows[0].key)
     after = made.table.viewport().grab().toImage()

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 SWEEP = (0.125, 0.25, 0.5, 1.0, 2.0)
 """Working pixels per common native pixel that are tried first; object size settles the rest."""
 SETTLING_STEPS = 4
-REACH = {"enclosure": 3.0, "entropy": 2.0}
-"""Factor by which object size may move the scale away from where it started, by what was judged there."""
+REACH = 3.0
+"""Factor by which object size may move the scale away from where the sweep ended."""
 SETTLED = 0.03
 """Change of the logarithm of the scale at which it is settled."""
 CROP_PX = 384
@@ -110,8 +110,8 @@ class Judge:
         """Scales to try first, in µm per working pixel, around the common pixel size of the images.
 
         Where few objects have room, one seen by mistake decides; such scales are left out. Without a nested pair it is
-        the pixel size of the source alone: a network is the surer the smaller it sees things, whatever they are. Empty
-        if the user has set the zoom of every image.
+        the scale of the source alone: a network is the surer the smaller it sees things, and in tissue that it does not
+        know it sees pieces of objects. Empty if the user has set the zoom of every image.
         """
         sizes = pixel_sizes(self._records)
         records = [record for record in self._records if record.id in self._scaled]

@@ -43,8 +43,9 @@ class Matching(Config):
     object_diameter_px: PositiveFloat
     """Typical diameter of the reference objects at the working scale."""
 
-    scale_from: Literal["estimate", "line", "number", "nothing"]
-    """Estimated, from a line the user drew, given, or left near that of the source since no object was recognised."""
+    scale_from: Literal["estimate", "size", "line", "number", "nothing"]
+    """Estimated, that of the source since objects are taken to be as large in µm, from a line the user drew, given, or
+    left near that of the source since no object was recognised."""
 
     scale_steps: tuple[PositiveFloat, ...] = ()
     """The estimates of `target_working_um` on the way to the last."""
@@ -164,7 +165,7 @@ class _Scale:
     """µm per working pixel of the target, and how it was found."""
 
     working_um: float
-    origin: Literal["estimate", "line", "number", "nothing"]
+    origin: Literal["estimate", "size", "line", "number", "nothing"]
     steps: tuple[float, ...] = ()
 
 
@@ -192,13 +193,15 @@ def _estimate_scale(judge: Judge, config: MatchConfig, card: "ModelCard") -> Job
     steps.append(working_um)
     if not best:
         return _Scale(working_um, "nothing")
+    if judge.score == "entropy":
+        return _Scale(working_um, "size", (working_um,))
     for number in range(SETTLING_STEPS):
         # Objects that come out too large by a factor need pixels larger by that factor.
         diameter = judge.diameter(steps[-1], config.polarity)
         if not np.isfinite(diameter):
             break
-        fitting, reach = steps[-1] * diameter / card.object_diameter_px, REACH[judge.score]
-        steps.append(float(np.clip(fitting, working_um / reach, working_um * reach)))
+        fitting = steps[-1] * diameter / card.object_diameter_px
+        steps.append(float(np.clip(fitting, working_um / REACH, working_um * REACH)))
         yield Progress(len(sweep) + number + 1, len(sweep) + SETTLING_STEPS + 2, "settling the scale")
         if abs(np.log(steps[-1] / steps[-2])) < SETTLED:
             break

@@ -20,6 +20,7 @@ from histobridge.widgets.session import Followed
 STRIPS = {"source": "Source", "target": "Target", "matched": "Matched"}
 ORIGINS = {
     "estimate": "estimated",
+    "size": "objects taken to be as large as in the source; a line across one says otherwise",
     "line": "from your line",
     "number": "as you said",
     "nothing": "near that of the source",

@@ -195,6 +195,9 @@ class TilesDock(QWidget):
         told = [f"{counts[name]} {name}" for name in reversed(STATUSES) if counts[name]]
         time = spent(sum(tile.seconds for tile in rows))
         self.sums.say(", ".join(told) + (f"; {time} min active" if time else "") if rows else "")
+        # Without numbers names have their room.
+        self.table.setColumnHidden(SCORE, all(tile.score is None for tile in rows))
+        self.table.setColumnHidden(TIME, not time)
         self.save_button.setEnabled(bool(rows))
 
     def _drawn(self, key: Key) -> None:
