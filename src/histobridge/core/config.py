@@ -105,10 +105,10 @@ class MatchConfig(Config):
     """Invert the grey values of the target on the way to the source? `auto` asks the source segmenter."""
 
     score: Literal["auto", "enclosure", "entropy"] = "auto"
-    """What judges the polarity: `enclosure` for a nested pair of classes, `entropy` for any classes."""
+    """What judges the polarity: `enclosure` for a nested pair of classes (and the scale), `entropy` for any classes."""
 
     target_diameter_um: PositiveFloat | None = None
-    """Diameter in µm of a typical object of the target (a line across it); empty: estimated."""
+    """Diameter in µm of a typical object of the target (a line across it); empty: by `enclosure`, or as in the source."""
 
     source_diameter_um: PositiveFloat | None = None
     """Diameter in µm of a like object of the source, measured the same way; empty: that of the labelled objects."""
