@@ -108,7 +108,7 @@ class MatchConfig(Config):
     """What judges the polarity: `enclosure` for a nested pair of classes (and the scale), `entropy` for any classes."""
 
     target_diameter_um: PositiveFloat | None = None
-    """Diameter in µm of a typical object of the target (a line across it); empty: by `enclosure`, or as in the source."""
+    """Diameter in µm of a typical object of the target (a line across it); empty: by enclosure, or as in the source."""
 
     source_diameter_um: PositiveFloat | None = None
     """Diameter in µm of a like object of the source, measured the same way; empty: that of the labelled objects."""

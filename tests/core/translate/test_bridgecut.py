@@ -123,7 +123,7 @@ def test_labels_hold_as_far_as_the_segmenter_is_right_about_them_and_patches_hol
     learner = BridgeLearner(config_with(**settings), CPU, (0, 1, 2))
     learner.average["segmenter"] = Says(crops[2] if right else torch.zeros_like(crops[2]))
     lost = lost_by(learner, crops)
-    trust = 1 / (1 + 0.5**6) if right else 0.0
+    trust = 1 / (1 + 0.6**8) if right else 0.0
     assert lost["trust"] == pytest.approx(trust)
     rest = lost["generator"] + 0.01 * lost["transport"] + 0.2 * lost["similarity"]
     held = trust * (3 * lost["segmentation"] + 5 * lost["agreement"])

@@ -20,7 +20,7 @@ def maps(*rows):
     ],
 )
 def test_trust_rises_with_the_mean_dice_of_what_the_labels_have(found, wanted, dice):
-    assert trust_in(found, wanted, 3).item() == pytest.approx(dice**6 / (dice**6 + 0.5**6))
+    assert trust_in(found, wanted, 3).item() == pytest.approx(dice**8 / (dice**8 + 0.6**8))
 
 
 @pytest.mark.parametrize("wanted", [maps([0, 0, 0]), maps([255, 255, 255]), maps([0, 255, 0])])

@@ -52,8 +52,8 @@ class BridgeLearner(Contest):
         + t segmentation L(U(x₁), y, 1) from the source, t agreement L(U(x₁), arg max U(x₀), max U(x₀)) from the target,
 
     each a mean with its weight from `BridgeSettings`, L cross-entropy and Dice with the weight of each pixel, and t how
-    far the segmenter is trusted (`trust_in`), by what it finds in the translations of the same labelled crops; 0
-    without labels. A segmenter that finds few of the objects would have translations of the target lose them too.
+    far the segmenter is trusted (`trust_in`), by what it finds in the labelled crops themselves; 0 without labels. A
+    segmenter that finds few of the objects would have translations lose them too.
 
     Parameters
     ----------
@@ -120,9 +120,12 @@ class BridgeLearner(Contest):
             found["generator"] = least_squares(self.judge(goal, fake), True)
             if self.segments and part.labels is not None:
                 if start == "source":
-                    found["segmentation"], trust = self._against_labels(part.labels, fake)
+                    wanted = self._channels(part.labels)
+                    trust = trust_in(self._found(part.real[start])[1], wanted, len(self.channels))
+                    found["segmentation"] = self._misread(self.average["segmenter"], fake, wanted)
                 elif self.settings.agreement > 0:
-                    found["agreement"] = self._against_itself(part.real[start], fake)
+                    sure, seen = self._found(part.real[start])
+                    found["agreement"] = self._misread(self.average["segmenter"], fake, seen, sure)
             losses |= {name: loss + losses.get(name, 0) for name, loss in found.items()}
             fakes[goal] = fake.detach()
         weights = self._weights(trust)
@@ -130,19 +133,13 @@ class BridgeLearner(Contest):
         told = {"trust": trust} if "segmentation" in losses else {}
         return losses | told | {"loss": loss}, fakes
 
-    def _against_labels(self, labels: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """What is lost by what the segmenter finds in translations of labelled images, and how far it is trusted."""
-        wanted = self._channels(labels)
-        logits = self._read(self.average["segmenter"], fake)
-        lost = masked_dice_ce(logits, wanted, torch.ones_like(wanted, dtype=torch.float32))
-        return lost, trust_in(logits.detach().argmax(dim=1), wanted, len(self.channels))
-
-    def _against_itself(self, image: Tensor, fake: Tensor) -> Tensor:
-        """What is lost where the segmenter does not find in a translation what it finds in the image."""
-        segmenter = self.average["segmenter"]
-        with torch.no_grad(), self.autocast():
-            sure, found = segmenter(image).float().softmax(dim=1).max(dim=1)
-        return masked_dice_ce(self._read(segmenter, fake), found, sure)
+    @torch.no_grad()
+    def _found(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """How sure the mean segmenter is of what it finds in images, and the channels that it finds, each (N, Y, X)."""
+        with self.autocast():
+            logits = self.average["segmenter"](images)
+        sure, found = logits.float().softmax(dim=1).max(dim=1)
+        return sure, found
 
     def judge_made(self, part: Part, made: dict[Domain, Tensor]) -> Tensor:
         """What the discriminators lose on real images and on fakes."""
@@ -215,9 +212,7 @@ class BridgeLearner(Contest):
         images, labels = part.real["source"], part.labels
         if self.settings.segmenter_sees_fakes:
             images, labels = torch.cat([images, fakes["target"]]), torch.cat([labels, labels])
-        wanted = self._channels(labels)
-        even = torch.ones_like(wanted, dtype=torch.float32)
-        return masked_dice_ce(self._read(self.networks["segmenter"], images), wanted, even)
+        return self._misread(self.networks["segmenter"], images, self._channels(labels))
 
     def _channels(self, labels: Tensor) -> Tensor:
         """Channels of the segmenter, (N, Y, X) int64, of class values; 255 where there is none."""
@@ -226,11 +221,12 @@ class BridgeLearner(Contest):
             wanted[labels == value] = channel
         return wanted
 
-    def _read(self, segmenter: nn.Module, images: Tensor) -> Tensor:
-        """What a segmenter finds in images (N, 1, Y, X): logits (N, channels, Y, X)."""
+    def _misread(self, segmenter: nn.Module, images: Tensor, wanted: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Cross-entropy and Dice of what a segmenter finds in images (N, 1, Y, X) against channels (N, Y, X)."""
         with self.autocast():
-            logits: Tensor = self.compute(segmenter, images)
-        return logits.float()
+            logits = self.compute(segmenter, images)
+        even = torch.ones_like(wanted, dtype=torch.float32)
+        return masked_dice_ce(logits.float(), wanted, even if weight is None else weight)
 
     def translator(self, instant: Instant, calibration: Mapping[Domain, Tensor] | None = None) -> BridgeCut:
         """Copy the averaged generators into a translator; see `Learner.translator`."""

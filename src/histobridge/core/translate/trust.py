@@ -5,11 +5,11 @@ from torch import Tensor
 
 from histobridge.core.manifest import IGNORE
 
-HALF = 0.5
-"""Dice at which a segmenter is trusted by half: of what it marks and of what it misses, half is wrong."""
+HALF = 0.6
+"""Dice at which a segmenter is trusted by half."""
 
-STEEPNESS = 6
-"""Power of the Dice. A segmenter at 0.65, as one of myelin is soon, has 0.83; one at 0.3, as of mitochondria, 0.04."""
+STEEPNESS = 8
+"""Power of the Dice. A segmenter at 0.7, as one of myelin is soon, has 0.77; one at 0.4, as of mitochondria, 0.04."""
 
 
 def trust_in(found: Tensor, wanted: Tensor, channels: int) -> Tensor:
@@ -27,7 +27,7 @@ def trust_in(found: Tensor, wanted: Tensor, channels: int) -> Tensor:
     Returns
     -------
     Tensor
-        Scalar in [0, 1]: D⁶ / (D⁶ + 0.5⁶), D the mean Dice of the foreground channels that the labels have; 0 where
+        Scalar in [0, 1]: D⁸ / (D⁸ + 0.6⁸), D the mean Dice of the foreground channels that the labels have; 0 where
         they have none, since nothing shows then that the segmenter finds anything.
     """
     known = wanted != IGNORE
