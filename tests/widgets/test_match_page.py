@@ -93,3 +93,11 @@ def test_an_image_whose_zoom_is_set_needs_no_pixel_size_to_be_matched(make_windo
     window.go("match")
     assert second in window.page("match").missing.text()
     assert first not in window.page("match").missing.text()
+
+
+def test_a_scale_that_was_taken_over_is_said_to_be_that_of_the_source(make_window, sample, matched):
+    found = read_json(matched.path / "matching.json") | {"scale_from": "size", "target_working_um": 0.1}
+    write_json(matched.path / "matching.json", found)
+    _, window = make_window(sample)
+    window.go("match")
+    assert "factor 1, objects taken to be as large as in the source" in window.page("match").scale.text()
