@@ -194,7 +194,7 @@ def _estimate_scale(judge: Judge, config: MatchConfig, card: "ModelCard") -> Job
     if not best:
         return _Scale(working_um, "nothing")
     if judge.score == "entropy":
-        return _Scale(working_um, "size", (working_um,))
+        return _Scale(working_um, "size", tuple(steps))
     for number in range(SETTLING_STEPS):
         # Objects that come out too large by a factor need pixels larger by that factor.
         diameter = judge.diameter(steps[-1], config.polarity)

@@ -131,6 +131,18 @@ def test_labels_hold_as_far_as_the_segmenter_is_right_about_them_and_patches_hol
     assert lost["loss"] == pytest.approx(rest + held + patches, rel=1e-4)
 
 
+def test_trust_is_in_what_the_segmenter_reads_in_images_not_in_their_translations(crops):
+    class Reads(Says):
+        def forward(self, images):
+            return super().forward(images) * (1 if torch.equal(images, crops[0]) else -1)
+
+    learner = BridgeLearner(BRIEF, CPU, (0, 1, 2))
+    learner.average["segmenter"] = Reads(crops[2])
+    lost = lost_by(learner, crops)
+    assert lost["trust"] == pytest.approx(1 / (1 + 0.6**8))
+    assert lost["segmentation"] > 1, "wrong in the translation"
+
+
 def test_without_a_segmenter_patches_hold_alone(crops):
     settings = {"segmentation": 0.0, "contrast": 0.25, "contrast_alone": 2.0}
     lost = lost_by(BridgeLearner(config_with(**settings), CPU, (0, 1, 2)), crops)
