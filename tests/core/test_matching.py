@@ -181,6 +181,17 @@ def test_entropy_judges_classes_without_a_nested_pair(loop):
     assert 0 <= matching.certainty <= 1
 
 
+@pytest.mark.parametrize("slip", [1000, 1 / 1000])
+def test_a_slip_of_units_in_a_pixel_size_is_told_where_objects_are_taken_to_be_as_large(loop, slip):
+    with loop.project.editing():
+        loop.project.set_classes([spec.model_copy(update={"inside": ""}) for spec in loop.project.classes])
+    record = loop.project.images("target")[0]
+    resize(loop, record.id, slip * record.pixel_size_um)
+    told = rf"as large in µm as in the source, which makes {record.id} \d+ x \d+ pixels .* objects have 36; draw a line"
+    with pytest.raises(InputError, match=told):
+        match(loop.project)
+
+
 def test_the_user_may_decide_the_polarity(loop):
     kept = match(loop.project, polarity="keep")
     assert (kept.invert, kept.polarity_from, kept.certainty, kept.certain) == (False, "user", 1.0, True)

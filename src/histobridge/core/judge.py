@@ -129,16 +129,19 @@ class Judge:
         ]
         return fits or [common]
 
-    def possible(self, working_um: float, asked: str) -> float:
-        """Return a scale that the user gave; raise `InputError` if images would be smaller than an object, or huge."""
+    def possible(self, working_um: float, found: str, remedy: str = "give it in µm, and check") -> float:
+        """Return a scale, unless images would be smaller than an object with it, or huge: raise `InputError` then.
+
+        The message begins with what was found, and its remedy ends before "the pixel size of the image".
+        """
         needed = self._segmenter.card.object_diameter_px
         for record in self._records:
             zoom = zoom_of(record, working_um)
             if record.zoom_override is None and (zoom > MOST_ENLARGED or min(record.shape) * zoom < needed):
                 high, wide = (max(1, round(side * zoom)) for side in record.shape)
                 raise InputError(
-                    f"{asked} found, which makes {record.id} {wide} x {high} pixels at the working scale, where "
-                    f"objects have {needed:.0f}; give it in µm, and check the pixel size of the image, "
+                    f"{found}, which makes {record.id} {wide} x {high} pixels at the working scale, where "
+                    f"objects have {needed:.0f}; {remedy} the pixel size of the image, "
                     f"{record.pixel_size_um or 0:g} µm"
                 )
         return working_um

@@ -172,18 +172,21 @@ class _Scale:
 def _estimate_scale(judge: Judge, config: MatchConfig, card: "ModelCard") -> Job[_Scale]:
     """Take the scale from the user, or sweep it coarsely and let object size settle it."""
     if config.scale_factor is not None:
-        asked = f"scale_factor: {config.scale_factor:g}"
-        return _Scale(judge.possible(card.working_um * config.scale_factor, asked), "number")
+        given = f"scale_factor: {config.scale_factor:g} found"
+        return _Scale(judge.possible(card.working_um * config.scale_factor, given), "number")
     if config.target_diameter_um is not None:
-        asked = f"target_diameter_um: {config.target_diameter_um:g}"
+        given = f"target_diameter_um: {config.target_diameter_um:g} found"
         like = config.source_diameter_um or card.object_diameter_px * card.working_um
-        return _Scale(judge.possible(config.target_diameter_um / like * card.working_um, asked), "line")
+        return _Scale(judge.possible(config.target_diameter_um / like * card.working_um, given), "line")
     if config.source_diameter_um is not None:
         raise InputError("source_diameter_um needs target_diameter_um, the diameter of a like object of the target")
     steps = []
     sweep = judge.sweep()
     if not sweep:
         return _Scale(judge.set_scale() or card.working_um, "number")
+    if judge.score == "entropy":
+        assumed = "objects were taken to be as large in µm as in the source"
+        judge.possible(sweep[0], assumed, "draw a line across like objects of both domains, or check")
     best, working_um = 0.0, min(sweep, key=lambda um: abs(np.log(um / card.working_um)))
     for number, candidate in enumerate(sweep):
         fit = judge.fit(candidate, config.polarity)
