@@ -88,6 +88,10 @@ class TrainTranslatorConfig(Config):
     """Compute a batch in so many parts to need less memory, with the same result; with about the same for SynDiff and
     BridgeCUT, which look at a batch as a whole too, and with `augment`. More of them by itself when memory runs out."""
 
+    images_on_gpu: bool = True
+    """Keep images in the memory of the GPU if they take at most a quarter of what is free there; slower without, with
+    the same result. Off by itself when memory runs out."""
+
     recompute: bool = False
     """Compute networks twice to need far less memory, with the same result. On by itself when memory runs out."""
 

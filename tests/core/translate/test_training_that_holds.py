@@ -8,7 +8,7 @@ from brief_training import BRIEF, CPU, SMALL_DIFFUSION, batch, result_of
 from histobridge.core.checkpoint import load_checkpoint
 from histobridge.core.errors import ProjectError
 from histobridge.core.job import finish
-from histobridge.core.translate import crew
+from histobridge.core.translate import crew, train
 from histobridge.core.translate.adversaries import Adversaries
 from histobridge.core.translate.crops import ImageCrops
 from histobridge.core.translate.ladder import Outside, is_out_of_memory, step_down
@@ -163,12 +163,12 @@ def test_the_ladder_ends_on_the_processor_with_one_sentence_a_rung(method):
         assert words.endswith(".")
         assert words.count(". ") == 0
         rungs.append(words)
-    parts, recompute = (sum(sign in words for words in rungs) for sign in ("parts", "computed twice"))
-    assert (parts, recompute) == (2, 1)
+    signs = ("parts", "images are now kept", "computed twice")
+    assert [sum(sign in words for words in rungs) for sign in signs] == [2, 1, 1]
     assert "processor" in rungs[-1]
     assert ("about the same result" in rungs[0]) == (method in ("syndiff", "bridgecut"))
     assert config.parts == config.batch_size == PRESETS[method]["fast"].batch_size
-    assert (config.recompute, config.device) == (True, "cpu")
+    assert (config.images_on_gpu, config.recompute, config.device) == (False, True, "cpu")
 
 
 def test_only_errors_of_memory_lead_down_the_ladder():
@@ -187,6 +187,15 @@ def test_crops_on_a_device_are_those_drawn_from_memory():
     fields[0].setflags(write=False)
     plain, kept = ImageCrops(fields, 32, seed=1), ImageCrops(fields, 32, seed=1, device=CPU)
     assert all(torch.equal(plain.draw(), kept.draw()) for _ in range(20))
+
+
+def test_images_that_are_to_stay_outside_the_gpu_are_never_offered_room_there(pair, monkeypatch):
+    asked = []
+    monkeypatch.setattr(train, "cache_device", lambda device, needed: asked.append(needed) or CPU)
+    for inside in (True, False):
+        config = BRIEF.model_copy(update={"images_on_gpu": inside, "steps": 1})
+        finish(train_pair(pair.source, pair.target, pair.instant, config))
+    assert asked == [sum(image.nbytes for image in (*pair.source, *pair.target))]
 
 
 def test_when_one_of_several_processes_fails_the_run_says_so(pair, short_of_memory, monkeypatch):

@@ -18,7 +18,7 @@ SMALLEST_CROP = 64
 COMPILERS = ("torch._dynamo", "torch._inductor", "torch._functorch")
 WHOLE_BATCH = ("syndiff", "bridgecut")
 """Methods with a loss that looks at a batch as a whole: the spread within it, or the Dice of its labels."""
-CHANGEABLE = ("identity_weight", "parts", "recompute", "crop_px", "device", "compiled")
+CHANGEABLE = ("identity_weight", "parts", "images_on_gpu", "recompute", "crop_px", "device", "compiled")
 """Fields of the config that a training may change by itself."""
 
 
@@ -60,8 +60,8 @@ def step_down(
 ) -> tuple[TrainTranslatorConfig, str] | None:
     """Change how a translator is trained so that what went wrong goes right.
 
-    First what changes no result, or hardly one (the batch in parts, then networks computed twice), then the crops, then
-    the device.
+    First what changes no result, or hardly one (the batch in parts, images kept outside the GPU, networks computed
+    twice), then the crops, then the device.
     Networks that cannot be compiled are left as they are.
 
     Parameters
@@ -91,6 +91,11 @@ def step_down(
         return config.model_copy(update={"parts": parts}), (
             f"Memory ran out: each batch of {config.batch_size} crops is now computed in {parts} parts, "
             f"a little slower, with {result}."
+        )
+    if on_gpu and config.images_on_gpu:
+        return config.model_copy(update={"images_on_gpu": False}), (
+            "Memory of the GPU ran out: images are now kept in the memory of the machine, "
+            "a little slower, with the same result."
         )
     if not config.recompute:
         return config.model_copy(update={"recompute": True}), (

@@ -203,6 +203,8 @@ class _Training:
 
     def _cache(self) -> torch.device:
         """Where images are kept that crops are drawn from."""
+        if not self.config.images_on_gpu:
+            return torch.device("cpu")
         return cache_device(self.device, sum(bytes_of(field) for fields in self.fields.values() for field in fields))
 
     def step(self) -> dict[str, float]:
