@@ -48,7 +48,7 @@ def translator_estimate(session: Session, config: TrainTranslatorConfig) -> str:
         # Of another method it says little, as methods differ by what a GPU makes of them.
         if (known.method, known.device, known.processes) == (config.method, config.device, config.processes):
             seconds = took * seconds_of(config)[1] / seconds_of(known)[1]
-            return f"≈ {in_words(seconds)}, {memory_of(config):.1f} GB of memory (estimates, from the last time)"
+            return f"{in_words(seconds)}, {memory_of(config):.1f} GB of memory (estimates, from the last time)"
     return cost_in_words(config)
 
 

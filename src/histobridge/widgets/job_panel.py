@@ -153,7 +153,10 @@ class Shelf(QScrollArea):
         if watched is panel and event is not None and event.type() in LAID_OUT:
             wanted = max(panel.layout().totalHeightForWidth(self.width()), panel.minimumSizeHint().height())
             frame = self.height() - self.viewport().height()  # the theme's padding counts too
-            self.setFixedHeight(min(wanted + frame, SHELF_PX))
+            fits = wanted + frame <= SHELF_PX
+            bar = Qt.ScrollBarPolicy.ScrollBarAlwaysOff if fits else Qt.ScrollBarPolicy.ScrollBarAsNeeded
+            self.setVerticalScrollBarPolicy(bar)  # or it would show for an instant each time a job comes
+            self.setFixedHeight(wanted + frame if fits else SHELF_PX)
         return super().eventFilter(watched, event)
 
 

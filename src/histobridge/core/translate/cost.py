@@ -65,7 +65,7 @@ def cost_in_words(config: TrainTranslatorConfig) -> str:
     gpus = "a GPU" if count == 1 else f"{count} GPUs"
     on_gpus, on_cores = seconds_of(config)
     memory = f"{memory_of(config):.1f} GB of memory" + ("" if count == 1 else f" for each of {count} processes")
-    return f"≈ {in_words(on_gpus)} on {gpus}, {in_words(on_cores)} on two CPU cores; {memory} (estimates)"
+    return f"{in_words(on_gpus)} on {gpus}, {in_words(on_cores)} on two CPU cores; {memory} (estimates)"
 
 
 def seconds_of(config: TrainTranslatorConfig) -> tuple[float, float]:
@@ -144,8 +144,8 @@ def _levels(config: TrainTranslatorConfig, power: int, smaller: int = 4) -> floa
 
 
 def in_words(seconds: float) -> str:
-    """Say a time in the largest unit of which there are at least two."""
+    """Say about how long something takes, in the largest unit of which there are at least two."""
     if seconds < SHORTEST_S:
         return f"under {SHORTEST_S} s"
     size, name = next(((size, name) for size, name in UNITS if seconds >= 2 * size), UNITS[-1])
-    return f"{seconds / size:.0f} {name}"
+    return f"≈ {seconds / size:.0f} {name}"
