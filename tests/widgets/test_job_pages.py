@@ -1,5 +1,7 @@
 """The pages that start the long jobs, and export: what they show, what they say, what they submit."""
 
+from datetime import UTC, datetime
+
 import numpy as np
 from window_fakes import say, submitted
 
@@ -91,6 +93,7 @@ def test_sizes_that_are_offered_are_those_of_the_method(make_window, sample, mat
     page = window.page("translate")
     page.cards["best"].click()
     methods = page.methods
+    assert methods.preset.currentData() == "cpu", "what the command line starts with too"
     sizes = lambda: [methods.preset.itemData(place) for place in range(methods.preset.count())]  # noqa: E731
     methods.method.setCurrentIndex(methods.method.findData("syndiff"))
     assert "faithful-256" in sizes()
@@ -165,8 +168,14 @@ def test_labels_offers_trained_translators_but_starts_with_one_only_if_asked_to(
     window.go("labels")
     combo = window.page("labels").translator
     assert [combo.itemData(index) for index in range(combo.count())] == [run.id, "instant", "identity"]
-    assert combo.itemText(0).startswith("CUT 1:")
+    made = datetime.strptime(run.id[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC)
+    assert combo.itemText(0) == f"CUT 1: {made.astimezone():%m-%d %H:%M}"
     assert combo.currentData() == "instant"
+    labels = window.page("labels")
+    assert "takes longer" not in labels.cost.text()
+    combo.setCurrentIndex(0)
+    assert labels.cost.text().endswith("; a trained translator takes longer than Instant")
+    combo.setCurrentIndex(1)
     window.go("translate")
     window.page("translate").result.verdict.use_button.click()
     assert window.step_bar.current == "labels"

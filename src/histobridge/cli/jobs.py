@@ -89,7 +89,7 @@ def start(namespace: argparse.Namespace) -> Outcome:
     verb: str = namespace.verb
     values = given(namespace, JOBS[verb].config, namespace.config)
     if JOBS[verb].config is TrainTranslatorConfig and not namespace.config:
-        values.setdefault("preset", "cpu")  # as the window does: without, a method has the settings of another
+        values.setdefault("preset", "cpu")  # as the window does: without any, a method has the settings of another
     config = parse_config(verb, values)
     project = opened(namespace)
     if isinstance(config, TrainTranslatorConfig):

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from histobridge.core.choice import decide, read_choice, write_choice
-from histobridge.core.config import ProposeConfig
-from histobridge.core.errors import ProjectError
+from histobridge.core.config import Direction, ProposeConfig
+from histobridge.core.errors import InputError, ProjectError
 from histobridge.core.evidence import gather
 from histobridge.core.fused import FusedPrediction
 from histobridge.core.job import Job, Progress, scaled
@@ -18,13 +18,16 @@ from histobridge.core.scale import pixel_sizes
 from histobridge.core.segment.model import Segmenter
 from histobridge.core.segment.test_time import fit_to_target
 from histobridge.core.target_model import NativePrediction, TargetModel, View
-from histobridge.core.translate.base import WorksInTiles
+from histobridge.core.translate.base import Translator, WorksInTiles
+from histobridge.core.translate.learn import load_translator
 from histobridge.core.translate.quality.gate import check_translator
 from histobridge.core.tutor import train_proxy
 
 __all__ = ["propose_labels", "read_proposal"]
 
 SIZE_TOLERANCE = 0.05
+ROUTE_OF: dict[Direction, str] = {"source_to_target": "tutorship", "target_to_source": "adaptation"}
+"""What can be done with a translator of one direction."""
 
 
 def propose_labels(project: Project, run: Run, config: ProposeConfig) -> Job[dict[str, Any]]:
@@ -54,6 +57,8 @@ def propose_labels(project: Project, run: Run, config: ProposeConfig) -> Job[dic
     ProjectError
         If the source is not learned, the domains not matched, there are no target images, or the translator failed its
         checks and nobody insists on it.
+    InputError
+        If the translator lacks a direction that the route needs.
     """
     images = _wanted_images(project, config)
     inputs = _settled(project, run, config)
@@ -129,6 +134,7 @@ def _make_models(project: Project, run: Run, config: ProposeConfig, inputs: dict
     if config.route == "adaptation":
         (yield from _adapted(project, inputs["segmenter"], config, matching)).save(run.path)
         return
+    _check_both_ways(load_translator(project, config.translator, matching, device), config)
     # First what needs no training: it tells at once if the segmenter does not fit the matching.
     if not (run.path / "adaptation" / "view.json").exists():
         adapted = yield from scaled(_adapted(project, inputs["segmenter"], config, matching), 0, 0)
@@ -141,6 +147,16 @@ def _make_models(project: Project, run: Run, config: ProposeConfig, inputs: dict
         write_choice(run, decide(gathered.evidence, gathered.agreement))
     choice = read_choice(run)
     models[choice.chosen if choice and choice.chosen in models else "tutorship"].save(run.path)
+
+
+def _check_both_ways(translator: Translator, config: ProposeConfig) -> None:
+    """Raise `InputError` if a translator lacks a direction: each of the two routes uses one."""
+    has = [direction for direction in ROUTE_OF if direction in translator.directions]
+    if len(has) < len(ROUTE_OF):
+        raise InputError(
+            f"route: {config.route} found, which needs translations in both directions, but translator "
+            f"{config.translator} has {has[0]} alone; choose route {ROUTE_OF[has[0]]}, or another translator"
+        )
 
 
 def _tutored(project: Project, run: Run, config: ProposeConfig, matching: Matching) -> Job[TargetModel]:

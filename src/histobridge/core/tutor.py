@@ -24,12 +24,12 @@ from histobridge.core.segment.terms.pool import TilePool
 from histobridge.core.segment.train import train
 from histobridge.core.translate.base import as_look, translate_blocks
 from histobridge.core.translate.learn import load_translator
+from histobridge.core.translate.quality.gate import UNTRAINED
 
 LOOK_TILES = 64
 LOOK_TILE_PX = 160
 POOL_TILES = 64
 POOL_TILE_PX = 256
-UNTRAINED = ("identity", "instant")
 TRANSLATING = 0.2
 """About the share of a tutorship that a trained translator takes."""
 

@@ -105,7 +105,8 @@ class JobRow(QWidget):
         self.details.setVisible(bool(state.error))
         self.resume.setVisible(state.status in ("failed", "cancelled", "interrupted"))
         self.resume.setText("Resume" if state.step else "Try again")
-        self.resume.setToolTip("Go on from the last checkpoint" if state.step else "The same once more")
+        again = "Go on from the last checkpoint" if state.step else "The same once more"
+        self.resume.setToolTip(f"{again}, on this computer")
         self._actions.setVisible(not live and state.status != "finished")
 
     def _stop(self) -> None:

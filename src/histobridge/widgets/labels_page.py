@@ -1,5 +1,6 @@
 """Page 4: propose labels for the target images."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from qtpy.QtWidgets import QComboBox, QLabel
@@ -8,6 +9,7 @@ from histobridge.core.choice import Choice, read_choice
 from histobridge.core.config import ProposeConfig
 from histobridge.core.errors import ProjectError
 from histobridge.core.runs import Run
+from histobridge.core.translate.quality.gate import UNTRAINED
 from histobridge.widgets.cost import estimate, steps_of
 from histobridge.widgets.form import ConfigForm, Fold
 from histobridge.widgets.method_box import METHODS
@@ -95,9 +97,7 @@ class LabelsPage(Page):
         self.translator.clear()
         for number, item in reversed(list(enumerate(trained, start=1))):
             name = METHODS.get(item.config.get("method", ""), "Imported").split(":")[0]
-            self.translator.addItem(
-                f"{name} {number}: {item.run.id[4:6]}-{item.run.id[6:8]} {_clock(item.run.id)}", item.run.id
-            )
+            self.translator.addItem(f"{name} {number}: {_begun(item.run.id)}", item.run.id)
         self.translator.addItem("Instant", "instant")
         self.translator.addItem("None (identity)", "identity")
         self.translator.setCurrentIndex(max(0, self.translator.findData(wanted)))
@@ -107,6 +107,7 @@ class LabelsPage(Page):
         self.form.set(insist=False)  # What was insisted on was another one.
         if self.session.project is not None:
             self.session.remembered.stay(self.session.project.path, translator=self.translator.currentData())
+        self._price()
 
     def _stay(self) -> None:
         """Remember the route."""
@@ -119,7 +120,10 @@ class LabelsPage(Page):
         self.translator_row.setVisible(route != "model")
         steps = steps_of(config.model_dump() | {"route": route}) if config is not None else 0
         text = estimate(self.session, "propose", steps) if steps else ""
-        self.cost.say(text or "≈ seconds an image (estimate)")
+        more = ""
+        if route != "model" and self.translator.currentData() not in UNTRAINED:
+            more = "; a trained translator takes longer than Instant"
+        self.cost.say((text or "≈ seconds an image (estimate)") + more)
 
     def _words(self, run_id: str, result: dict[str, Any]) -> str:
         """Say what was proposed, and how sure the model is; confidence is no score."""
@@ -148,6 +152,7 @@ class LabelsPage(Page):
         self.refresh()
 
 
-def _clock(run_id: str) -> str:
-    """Time of day in a run's id, which begins with date and time (UTC)."""
-    return f"{run_id[9:11]}:{run_id[11:13]}"
+def _begun(run_id: str) -> str:
+    """When a run was made, by the clock of this computer; its id begins with date and time in UTC."""
+    made = datetime.strptime(run_id[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC)
+    return f"{made.astimezone():%m-%d %H:%M}"

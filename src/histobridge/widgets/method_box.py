@@ -30,6 +30,8 @@ NAMES = {
     "faithful-256": "As published, for a large GPU",
     "cpu": "Small, for two CPU cores",
 }
+FIRST = "cpu"
+"""Where the list begins: on the command line too, and on any machine it ends within the hour."""
 PAPERS = {"faithful": " (histology paper, 512 px)", "faithful-256": " (original authors, 256 px)"}
 """What tells the presets of a method apart that was published more than once."""
 
@@ -72,7 +74,7 @@ class MethodBox(QWidget):
             for key, text in NAMES.items():
                 if key in offered:
                     self.preset.addItem(text + papers.get(key, ""), key)
-            self.preset.setCurrentIndex(max(0, self.preset.findData(chosen)))
+            self.preset.setCurrentIndex(self.preset.findData(chosen if chosen in offered else FIRST))
         self._start_over()
 
     def _start_over(self) -> None:

@@ -64,7 +64,7 @@ class MonitorDock(QWidget):
         self.jobs.setMinimumSize(150, 40)
         self.jobs.currentItemChanged.connect(lambda now, _: self._choose(now))
         self.stop = button("Stop", self._stop, "Stop this job; what it learned so far is kept")
-        self.resume = button("Resume", self._resume, "Go on from the last checkpoint")
+        self.resume = button("Resume", self._resume, "Go on from the last checkpoint, on this computer")
         self.state, self.machine = Note(), Note()
         self.curves, self.on_tiles = Curves(), Curves(tiles=True)
         for curves in (self.curves, self.on_tiles):

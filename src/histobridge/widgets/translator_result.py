@@ -32,7 +32,7 @@ class TranslatorResult(QWidget):
         self._item: Followed | None = None
         self.progress = Note()
         self.stop_button = button("Stop", self._stop, "Stop the training; what it learned so far is kept")
-        self.resume_button = button("Resume", self._resume, "Go on from the last checkpoint")
+        self.resume_button = button("Resume", self._resume, "Go on from the last checkpoint, on this computer")
         self.verdict = TranslatorVerdict(use)
         self.triptych = Triptych(WAYS)
         self.losses, self.on_tiles = Curves(), Curves(tiles=True)

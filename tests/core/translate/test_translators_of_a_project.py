@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from safetensors.torch import save_file
 
-from histobridge.core.config import MatchConfig, TrainTranslatorConfig
+from histobridge.core.config import MatchConfig, ProposeConfig, TrainTranslatorConfig
 from histobridge.core.errors import InputError, ProjectError
 from histobridge.core.files import write_json
 from histobridge.core.images.pyramid import write_pyramid
@@ -163,6 +163,9 @@ def test_a_generator_of_one_direction_has_only_that(project, matching, pair, tmp
     translator = load_translator(project, run.id, matching, "cpu")
     with pytest.raises(InputError, match="choose another translator or the other route"):
         translator.translate(pair.source[0], "source_to_target", pair.instant.source_look)
+    for route in ("auto", "fused"):
+        with pytest.raises(InputError, match=f"{route} found, .* has target_to_source alone; choose route adaptation"):
+            perform(project.create_run("propose", ProposeConfig(route=route, translator=run.id)))
     with pytest.raises(InputError, match="no generator was given"):
         perform(project.create_run("import-translator", ImportTranslatorConfig()))
 

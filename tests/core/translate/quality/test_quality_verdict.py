@@ -94,7 +94,8 @@ def test_looking_more_like_the_target_raises_the_score_and_less_makes_it_doubtfu
     better, same, worse = at(0.1), at(1.0), at(2.0)
     assert 1 >= better.score > same.score > worse.score >= 0
     assert (better.verdict, same.verdict, worse.verdict) == ("good", "good", "doubtful")
-    assert "no more like the other modality than by grey values alone" in worse.words()
+    assert "look less like the other modality than by grey values alone" in worse.words()
+    assert "look no less like the other modality" in same.words()
 
 
 def test_a_file_of_when_one_direction_was_looked_at_is_still_read(tmp_path):

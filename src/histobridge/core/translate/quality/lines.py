@@ -117,7 +117,7 @@ def _of_way(direction: Direction, way: WayQuality) -> Iterator[Line]:
         told = "exchanged" if wrong else "kept"
         yield Line(f"dark and bright, {name}", told, "failed" if wrong else "good", reason if wrong else "")
     far = way.looks.kid > FARTHER * max(way.instant.kid, 0.0) + max(TINY, CERTAIN * (way.lag_error or 0.0))
-    reason = f"From {name}, images look no more like the other modality than by grey values alone."
+    reason = f"From {name}, images look less like the other modality than by grey values alone."
     give = "" if way.lag_error is None else f", ± {way.lag_error:.3f}"
     told = f"KID {way.looks.kid:.3f} ({way.instant.kid:.3f} by grey values alone{give})"
     yield Line(f"look, {name}", told, "doubtful" if far else "good", reason if far else "")

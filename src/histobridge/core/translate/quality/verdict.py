@@ -81,7 +81,7 @@ def judged(quality: Quality) -> Quality:
     -------
     Quality
         Failed where one of the structure measures is beyond its limit, or dark and bright are exchanged; doubtful where
-        a measure is close to its limit, where the network makes images no more like the goal than the instant map,
+        a measure is close to its limit, where the network makes images clearly less like the goal than the instant map,
         where the segmenter does not find in translations of the target what it finds by grey values alone, where tiles
         do not join, or where no segmenter could look at it.
     """
@@ -89,7 +89,7 @@ def judged(quality: Quality) -> Quality:
     verdicts = [verdict for verdict, _ in found]
     verdict: Verdict = "failed" if "failed" in verdicts else "doubtful" if found else "good"
     reasons = tuple(words for one, words in found if one == verdict) or (
-        "Labelled structures stay in place, and images look more like the other modality than by grey values alone.",
+        "Labelled structures stay in place, and images look no less like the other modality than by grey values alone.",
     )
     return quality.model_copy(update={"score": score_of(quality), "verdict": verdict, "reasons": reasons})
 
