@@ -145,7 +145,8 @@ def write_page(told: list[tuple[str, str]]) -> None:
     """Write the page that shows the pictures."""
     head = (
         "# Screens\n\nThe pages of the window, in most of their states, at 1366 x 768, as "
-        "`python benchmarks/screenshots.py` takes them. The images\nare synthetic, and no model was trained for them: the scores are made up.\n"
+        "`python benchmarks/screenshots.py` takes them. The images\nare synthetic, and no model "
+        "was trained for them: the scores are made up.\n"
     )
     parts = [f"\n{says}\n\n![{says}](images/pages/{name})\n" for name, says in told]
     (DOCS / "screens.md").write_text(head + "".join(parts), encoding="utf-8")
