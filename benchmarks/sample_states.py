@@ -210,6 +210,7 @@ def translate(project: Project, *, running: bool) -> Run:
     """Write a training of a translator, finished with a verdict or under way."""
     run = project.create_run("train-translator", TrainTranslatorConfig())
     ends = {"generator": (0.9, 0.45), "discriminator": (0.5, 0.4), "contrast": (0.6, 0.12), "agreement": (0.4, 0.1)}
+    ends |= {"segmentation": (1.2, 0.3), "trust": (0.2, 0.7)}
     on_tiles = {"source back": (0.5, 0.1), "target back": (0.45, 0.13), "to target": (1.1, 0.3), "to source": (1, 0.4)}
     ends |= {f"tiles/{name}": values for name, values in on_tiles.items()}
     curve(run, 198 if running else 600, "training", ends)
@@ -224,10 +225,8 @@ def translate(project: Project, *, running: bool) -> Run:
         told = {"step": 197, "total": 600, "message": "training", "metrics": {"contrast": 0.31}}
         say(run, "running", started=time.time() - 65, **told)
     else:
-        tiling = {
-            "source_to_target": Tiling(seam_ratio=1.01, mismatch=0.0),
-            "target_to_source": Tiling(seam_ratio=0.98, mismatch=0.0),
-        }
+        seams = {"source_to_target": 1.01, "target_to_source": 0.98}
+        tiling = {name: Tiling(seam_ratio=ratio, mismatch=0.0) for name, ratio in seams.items()}
         write_quality(run.path, measured(tiling))
         for name, picture in checked(project, tiling).items():
             Image.fromarray(picture).save(run.path / f"preview-{name}.png")
@@ -239,8 +238,9 @@ def measured(tiling: dict[str, Tiling]) -> Quality:
     """A translation of which nothing can be said against."""
     cycle, robust = (report.Cycle(ssim=ssim, psnr_db=22.6, l1=0.041) for ssim in (0.874, 0.841))
     looks, alone = (report.Looks(kid=far, fid=20 * far, grey=far / 2, spectrum=5 * far) for far in (0.02, 0.09))
+    common = {"cycle": cycle, "robust": robust, "looks": looks, "instant": alone, "upright": 0.95, "lag_error": 0.01}
     ways = {
-        name: report.WayQuality(cycle=cycle, robust=robust, looks=looks, instant=alone, agreement=kept, upright=0.95)
+        name: report.WayQuality(**common, agreement=kept)
         for name, kept in (("source_to_target", None), ("target_to_source", 0.93))
     }
     labels = {"dice_before": 0.91, "dice_after": 0.89, "count": 1.02, "size": 0.97, "hallucinated": 0.01}

@@ -115,7 +115,13 @@ def translators(stage, project: Project) -> None:
         stage.wait()
         bar.setValue(shown.y() if name != "curves" else bar.maximum())
         stage.shot(f"translate-{name}", says)
-    imports = stage.window.page("translate").elsewhere
+    page = stage.window.page("translate")
+    click(page.cards["best"])
+    stage.wait()
+    bar.setValue(page.cards["best"].y())
+    stage.shot("translate-method", "Translate: a method, its size, and what it costs before it starts.")
+    click(page.cards["quick"])
+    imports = page.elsewhere
     click(imports.toggle)
     stage.wait()
     bar.setValue(imports.y())

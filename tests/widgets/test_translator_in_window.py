@@ -96,6 +96,7 @@ def test_a_translator_is_watched_stopped_resumed_and_judged_on_its_page(make_win
     press(shown.triptych.next_button)
     assert shown.triptych.told.text() == "Tile 2 of 4"
     assert all(name in shown.losses.toolTip() for name in ("generator", "discriminator", "contrast"))
+    assert shown.trust.text().startswith("trust is no loss")
     assert all(name in shown.on_tiles.toolTip() for name in ("source back", "target back", "to source", "to target"))
 
     press(shown.stop_button)

@@ -65,6 +65,11 @@ class Curves(QWidget):
                 del curve[1:-1:2]
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Of the curves, in the order in which they came."""
+        return tuple(self._curves)
+
+    @property
     def shows_something(self) -> bool:
         """Whether there is a curve."""
         return bool(self._curves)

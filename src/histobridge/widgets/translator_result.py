@@ -14,6 +14,7 @@ from histobridge.widgets.translator_verdict import TranslatorVerdict
 from histobridge.widgets.triptych import WAYS, Triptych
 
 STOPPED = ("failed", "cancelled", "interrupted")
+TRUST = "trust is no loss: how well labels are read in your own images, and so how far they hold translations (1: well)"
 
 
 class TranslatorResult(QWidget):
@@ -38,13 +39,14 @@ class TranslatorResult(QWidget):
         self.losses, self.on_tiles = Curves(), Curves(tiles=True)
         self.tiles_heading = heading("On these tiles: grey values back, and texture (smaller is better)")
         self.tiles_heading.setWordWrap(True)
+        self.trust = Note()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(heading("Newest translator"))
         layout.addWidget(self.progress)
         layout.addWidget(row(self.stop_button, self.resume_button))
         layout.addWidget(self.verdict)
-        for widget in (self.triptych, self.tiles_heading, self.on_tiles, heading("Losses"), self.losses):
+        for widget in (self.triptych, self.tiles_heading, self.on_tiles, heading("Losses"), self.losses, self.trust):
             layout.addWidget(widget)
 
     def follow(self, item: Followed) -> None:
@@ -62,6 +64,7 @@ class TranslatorResult(QWidget):
             curves.follow(item.run)
         for widget in (self.tiles_heading, self.on_tiles):
             widget.setVisible(self.on_tiles.shows_something)
+        self.trust.say(TRUST if "trust" in self.losses.names else "")
         self.verdict.follow(item)
 
     def _stop(self) -> None:
