@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import linear_sum_assignment
 
 from histobridge.core.errors import InputError
-from histobridge.core.metrics import aggregate_g_ratio, dice, instance_f1, iou, mean_dice
+from histobridge.core.metrics import aggregate_g_ratio, dice, dice_of_shown, instance_f1, iou, mean_dice
 
 
 @pytest.fixture
@@ -51,6 +51,30 @@ def test_ignored_pixels_count_neither_way(masks):
 
 def test_mean_dice_is_the_mean_over_the_classes_named(masks):
     assert mean_dice(*masks, (1, 2)) == pytest.approx((dice(*masks, 1) + dice(*masks, 2)) / 2)
+
+
+def test_classes_count_in_the_images_that_show_them_and_no_stray_pixel_does():
+    truth, found = np.zeros((50, 50), np.uint8), np.zeros((50, 50), np.uint8)
+    truth[:20], found[:10] = 1, 1
+    assert mean_dice(found, truth, (1, 2, 3)) == pytest.approx((2 / 3 + 1 + 1) / 3)
+    assert dice_of_shown([found], [truth], (1, 2, 3)) == pytest.approx(2 / 3)
+    found[40, :4] = 3
+    assert dice_of_shown([found], [truth], (1, 2, 3)) == pytest.approx(2 / 3), "four pixels of 2500"
+    found[40, :5] = 3
+    assert dice_of_shown([found], [truth], (1, 2, 3)) == pytest.approx(1 / 3), "found where it is not"
+    assert dice_of_shown([np.zeros_like(truth)], [truth], (1, 2, 3)) == 0, (
+        "nothing found is nothing, however many classes"
+    )
+
+
+def test_an_image_that_shows_no_class_says_nothing():
+    empty, truth = np.zeros((50, 50), np.uint8), np.zeros((50, 50), np.uint8)
+    truth[:20] = 1
+    assert dice_of_shown([truth, empty], [truth, empty], (1,)) == 1
+    assert dice_of_shown([empty, empty], [truth, empty], (1,)) == 0
+    assert dice_of_shown([empty], [empty], (1, 2)) is None
+    hidden = np.where(truth == 1, np.uint8(255), truth)
+    assert dice_of_shown([truth], [hidden], (1,), ignore=255) is None
 
 
 def test_masks_of_different_shape_are_refused():

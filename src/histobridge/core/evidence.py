@@ -16,7 +16,7 @@ from histobridge.core.job import Job, Progress, counted
 from histobridge.core.judge import eventful, labelled_window, spread
 from histobridge.core.manifest import IGNORE
 from histobridge.core.matching import Matching, working_image
-from histobridge.core.metrics import mean_dice
+from histobridge.core.metrics import dice_of_shown
 from histobridge.core.plausibility import Findings, find, g_ratio_plausibility, size_overlap
 from histobridge.core.project import Project
 from histobridge.core.scale import read_labels
@@ -130,9 +130,7 @@ def gather(project: Project, models: Mapping[str, TargetModel], reverse_steps: i
 
 def _agreement(one: Sequence[Classes], other: Sequence[Classes], values: Sequence[int]) -> float:
     """Mean Dice of two predictions; 0 where both are empty, for two routes that find nothing confirm nothing."""
-    if not any(np.isin(found, values).any() for found in (*one, *other)):
-        return 0.0
-    return float(np.mean([mean_dice(a, b, values) for a, b in zip(one, other, strict=True)]))
+    return dice_of_shown(one, other, values) or 0.0
 
 
 def _values(project: Project) -> tuple[int, ...]:
@@ -183,13 +181,13 @@ def _consistency(model: TargetModel, source: Sequence[_Crop]) -> float:
     """Mean Dice on source crops that are given the look of the target and then treated like target images."""
     name = model.view.translator or model.view.tutor or "instant"
     there = load_translator(model.project, name, model.matching, model.segmenter.device)
-    scores = []
+    images = []
     for crop in source:
         seen = _in_target_look(there, crop)
         if model.translator is not None:
             seen = _translated(model.translator, seen, "target_to_source", look_of(seen))
-        scores.append(_score(model.project, model.segmenter, seen, crop))
-    return float(np.mean(scores))
+        images.append(seen)
+    return _score(model.project, model.segmenter, images, source)
 
 
 def _reverse(
@@ -209,7 +207,7 @@ def _reverse(
     # Grey values alone: a translator that drew what is not there must not be the judge of it.
     instant = Instant(matching.invert, matching.source_look, matching.target_look)
     student = Segmenter(net, card)
-    return float(np.mean([_score(project, student, _in_target_look(instant, crop), crop) for crop in source]))
+    return _score(project, student, [_in_target_look(instant, crop) for crop in source], source)
 
 
 def _in_target_look(translator: Translator, crop: _Crop) -> Image:
@@ -225,7 +223,10 @@ def _translated(translator: Translator, image: Image, direction: Direction, look
     return translate_window(translator, lambda window: image[window], (rows, columns), whole, direction, look)
 
 
-def _score(project: Project, segmenter: Segmenter, seen: Image, crop: _Crop) -> float:
-    """Mean Dice of what a segmenter finds in a source crop with its true classes."""
-    channels = segmenter.probabilities(torch.from_numpy(seen)[None, None])[0].argmax(dim=0).cpu().numpy()
-    return mean_dice(segmenter.card.to_values(channels), crop.classes, _values(project), IGNORE)
+def _score(project: Project, segmenter: Segmenter, images: Sequence[Image], crops: Sequence[_Crop]) -> float:
+    """Mean Dice of what a segmenter finds in source crops with their true classes; 0 where these show none."""
+    found = []
+    for image in images:
+        channels = segmenter.probabilities(torch.from_numpy(image)[None, None])[0].argmax(dim=0).cpu().numpy()
+        found.append(segmenter.card.to_values(channels))
+    return dice_of_shown(found, [crop.classes for crop in crops], _values(project), IGNORE) or 0.0

@@ -8,6 +8,9 @@ from histobridge.core.comparison import Mask, masks_of
 from histobridge.core.errors import InputError
 from histobridge.core.instances import match_instances
 
+LEAST_SHARE = 0.002
+"""Share of the known pixels from which on an image shows a class; less is a sliver at its border, or a stray find."""
+
 
 def dice(prediction: Mask, truth: Mask, value: int, ignore: int | None = None) -> float:
     """Dice coefficient of one class, 2 |P ∩ T| / (|P| + |T|).
@@ -47,6 +50,36 @@ def mean_dice(prediction: Mask, truth: Mask, values: Sequence[int], ignore: int 
     if not values:
         raise InputError("a mean Dice needs at least one class value; got none")
     return sum(dice(prediction, truth, value, ignore) for value in values) / len(values)
+
+
+def dice_of_shown(
+    predictions: Sequence[Mask], truths: Sequence[Mask], values: Sequence[int], ignore: int | None = None
+) -> float | None:
+    """Mean over images of the mean `dice` over the classes that each shows.
+
+    Parameters
+    ----------
+    predictions, truths : sequence of ndarray of int
+        Class values, those of one image of the same shape.
+    values : sequence of int
+        The classes that count, in an image where its prediction or its truth has them in 0.2 % of the known pixels or
+        more: `mean_dice` gives full marks for a class that neither has, and none for a single stray pixel of it.
+    ignore : int, optional
+        Pixels where the truth has this value are left out.
+
+    Returns
+    -------
+    float or None
+        0 to 1; None where no image shows any of the classes.
+    """
+    scores = []
+    for prediction, truth in zip(predictions, truths, strict=True):
+        least = LEAST_SHARE * (truth.size if ignore is None else np.count_nonzero(truth != ignore))
+        counts = {value: _counts(prediction, truth, value, ignore)[1:] for value in values}
+        shown = [value for value, found in counts.items() if max(found) >= max(1, least)]
+        if shown:
+            scores.append(mean_dice(prediction, truth, shown, ignore))
+    return float(np.mean(scores)) if scores else None
 
 
 def _counts(prediction: Mask, truth: Mask, value: int, ignore: int | None) -> tuple[int, int, int]:

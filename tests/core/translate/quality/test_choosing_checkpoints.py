@@ -47,6 +47,12 @@ def test_the_best_checkpoint_is_returned_not_the_last(pair, tmp_path):
     assert not np.array_equal(translated(best, pair), translated(score.seen[-1], pair))
 
 
+def test_where_no_checkpoint_is_better_the_one_that_learned_longest_is_kept(pair, tmp_path):
+    chooser = Chooser(Scripted([0.0, 0.0, 0.0, 0.0]), tmp_path)
+    finish(train(pair, chooser, tmp_path))
+    assert chooser.step == 5
+
+
 def test_all_checkpoints_are_kept_where_they_are_asked_for(pair, tmp_path):
     score = Scripted([0.1, 0.9, 0.2, 0.3])
     finish(train(pair, Chooser(score, tmp_path, keep_all=True), tmp_path))

@@ -69,6 +69,26 @@ def test_what_speaks_against_it_is_the_line_that_says_so(changed, what, verdict)
     assert (found.verdict, found.reasons) == (verdict, (against[0].reason,))
 
 
+@pytest.mark.parametrize(
+    ("before", "chance", "distance", "verdict"),
+    [
+        (0.5, 2.5, 1.5, "good"),
+        (0.5, 2.5, 2.0, "failed"),
+        (1.0, 2.0, 2.0, "failed"),
+        (1.5, 2.5, 2.0, "good"),
+        (1.5, 2.5, 2.5, "failed"),
+        (2.0, 2.0, 2.5, None),
+        (1.0, None, 2.0, "good"),
+        (1.0, None, 2.5, "failed"),
+    ],
+)
+def test_borders_fail_where_they_are_nearer_to_chance_than_to_the_labels(before, chance, distance, verdict):
+    borders = {"boundary_px": distance, "boundary_before_px": before, "boundary_chance_px": chance}
+    line = said(quality(structure=structure(**borders)))["borders"]
+    assert line.verdict == verdict
+    assert ("nothing can be told" in line.found) == (verdict is None)
+
+
 def test_looks_that_are_farther_by_no_more_than_chance_are_no_reason_to_doubt():
     close = {THERE: way(looks=looks(0.05), lag_error=0.02)}
     assert quality(ways=close).verdict == "good"

@@ -1,3 +1,4 @@
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
@@ -43,6 +44,25 @@ def test_a_translation_that_loses_all_objects_is_failed(panel):
     assert verdict == "failed"
     assert "Only 0% of the agreement with your labels" in words
     assert (structure.count, structure.size) == (0, 0)
+
+
+def test_classes_that_no_image_shows_speak_for_nothing(panel):
+    """They counted as found in full: of four classes one is shown, and a blank image kept three quarters of them."""
+    many = panel.segmenter.card.model_copy(update={"classes": ("disc", "b", "c", "d"), "values": (1, 2, 3, 4)})
+    segmenter = copy(panel.segmenter)
+    segmenter.card = many
+    of_many = replace(panel, segmenter=segmenter)
+    verdict, _, structure = flaws(of_many, lambda image: np.full_like(image, -0.6))
+    assert (verdict, structure.dice_after) == ("failed", 0)
+    assert measure(panel.instant, of_many) == measure(panel.instant, panel)
+
+
+def test_borders_of_other_images_are_at_chance_and_fail(panel):
+    _, _, structure = flaws(panel, lambda image: np.roll(image, (40, 40), (0, 1)))
+    assert structure.boundary_px == pytest.approx(structure.boundary_chance_px, abs=0.5)
+    verdict, words, structure = flaws(panel, lambda _: np.random.default_rng(0).normal(0, 0.3, (128, 128)))
+    assert verdict == "failed"
+    assert "px from those of your labels" in words
 
 
 def test_a_translation_that_moves_borders_is_failed(panel):

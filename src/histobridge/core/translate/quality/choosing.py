@@ -48,7 +48,7 @@ class Chooser:
             translator.save(kept)
         found = self._score(translator)
         points = found if math.isfinite(found) else 0.0
-        if self.best is None or points > max(score for _, score in self.history):
+        if self.best is None or points >= max(score for _, score in self.history):
             self.best, self.step = translator, step
             self._place().mkdir(parents=True, exist_ok=True)
             translator.save(self._place())

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from histobridge.core.manifest import IGNORE
-from histobridge.core.metrics import mean_dice
+from histobridge.core.metrics import dice_of_shown
 
 Classes = NDArray[np.uint8]
 
@@ -48,13 +48,14 @@ def consistency(
     Returns
     -------
     Consistency or None
-        Means over the images that have labels; None where none has, as nothing would agree with anything there.
+        `dice_of_shown` of the images that have labels; None where none has, or none of the classes is to be seen in
+        them, as nothing would agree with anything there.
     """
     known = [number for number, truth in enumerate(labels) if (truth != IGNORE).any()]
     if not known:
         return None
-    scores = [
-        float(np.mean([mean_dice(predicted[number], labels[number], values, IGNORE) for number in known]))
-        for predicted in (before, after)
-    ]
-    return Consistency(scores[0], scores[1])
+    truths = [labels[number] for number in known]
+    found, left = (
+        dice_of_shown([predicted[number] for number in known], truths, values, IGNORE) for predicted in (before, after)
+    )
+    return None if found is None or left is None else Consistency(found, left)

@@ -8,7 +8,9 @@ from histobridge.core.translate.quality.report import Quality, Structure, Verdic
 from histobridge.core.translate.quality.upright import EXCHANGED_BELOW
 
 BORDER_PX = 1.5
-"""Borders displaced further than this, and by a pixel more than the labels themselves, are not those of the labels."""
+"""Borders displaced further than this, and nearer to chance than to the labels' own exactness, are not theirs."""
+TELLING_PX = 0.5
+"""By how much chance must exceed what borders of the images themselves have, for anything to be told."""
 KEPT = {"failed": 0.7, "doubtful": 0.85}
 """Share of the agreement with the labels that must be left."""
 COUNT = {"failed": 2.0, "doubtful": 1.33}
@@ -98,15 +100,22 @@ def _of_structure(found: Structure) -> Iterator[Line]:
     reason = "" if verdict == "good" else f"{share:.0%} of the pixels show another structure after translation."
     yield Line("structures invented", f"{share:.0%} of the pixels", verdict, reason)
     if found.boundary_px is not None:
-        yield _of_borders(found.boundary_px, found.boundary_before_px or 0.0)
+        yield _of_borders(found.boundary_px, found.boundary_before_px or 0.0, found.boundary_chance_px)
 
 
-def _of_borders(distance: float, before: float) -> Line:
-    moved = distance > max(BORDER_PX, before + 1)
+def _of_borders(distance: float, before: float, chance: float | None) -> Line:
+    """Borders fail beyond 1.5 px where they are nearer to chance than to what they were before.
+
+    Where labels are so inexact, or borders so faint, that images of something else would hardly be farther off, nothing
+    can be told.
+    """
+    told = f"{distance:.1f} px from your labels ({before:.1f} before)"
+    chance = before + 2 if chance is None else chance
+    if chance - before < TELLING_PX:
+        return Line("borders", f"{told}, where any image would have {chance:.1f}: nothing can be told")
+    moved = distance > max(BORDER_PX, (before + chance) / 2)
     reason = f"Borders lie {distance:.1f} px from those of your labels (median)." if moved else ""
-    return Line(
-        "borders", f"{distance:.1f} px from your labels ({before:.1f} before)", "failed" if moved else "good", reason
-    )
+    return Line("borders", told, "failed" if moved else "good", reason)
 
 
 def _of_way(direction: Direction, way: WayQuality) -> Iterator[Line]:

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from histobridge.core.base_config import Direction
-from histobridge.core.metrics import mean_dice
+from histobridge.core.metrics import dice_of_shown
 from histobridge.core.translate.base import Image, Look, MeasuresImages, Translator
 from histobridge.core.translate.quality.boundary import boundary_displacement
 from histobridge.core.translate.quality.consistency import consistency
@@ -163,8 +163,7 @@ class _Way:
         labels = [shown.classes for shown in self.panel.source if shown.classes is not None]
         if _share(found[1], segmenter.card.values) < BLIND * _share(labels, segmenter.card.values):
             return None
-        scores = [mean_dice(one, other, segmenter.card.values) for one, other in zip(*found, strict=True)]
-        return float(np.mean(scores))
+        return dice_of_shown(*found, segmenter.card.values)
 
     def _features(self, images: Sequence[Image]) -> Features:
         if self.panel.segmenter is None:
@@ -229,6 +228,7 @@ def _structure(way: _Way, panel: Panel) -> tuple[Structure | None, list[NDArray[
     kept = objects_kept(*([one == panel.reference for one in side] for side in reversed(classes)))
     borders = boundary_displacement(way.fakes, labels)
     own = boundary_displacement([one.image for one in shown], labels)
+    chance = boundary_displacement([_elsewhere(one.image) for one in shown], labels)
     changes = [hallucination_map(one, other) for one, other in zip(before, after, strict=True)]
     found = Structure(
         dice_before=agreement.before,
@@ -239,8 +239,14 @@ def _structure(way: _Way, panel: Panel) -> tuple[Structure | None, list[NDArray[
         boundary_px=borders.median_px if borders else None,
         boundary_high_px=borders.high_px if borders else None,
         boundary_before_px=own.median_px if own else None,
+        boundary_chance_px=chance.median_px if chance else None,
     )
     return found, changes
+
+
+def _elsewhere(image: Image) -> Image:
+    """The image, turned and moved, so that its borders are where none of its labels has one but by chance."""
+    return np.roll(image[::-1, ::-1], (image.shape[0] // 4, image.shape[1] // 3), axis=(0, 1))
 
 
 def _probabilities(segmenter: "Segmenter", image: Image) -> NDArray[np.float32]:

@@ -99,6 +99,9 @@ class Structure(Config):
     boundary_before_px: float | None
     """Median in the images themselves: how exact the labels are."""
 
+    boundary_chance_px: float | None = None
+    """Median in images that the labels are not of: what any borders would have. None in older files."""
+
 
 class Seam(Config):
     """The most visible border between two tiles."""
