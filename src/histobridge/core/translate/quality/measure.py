@@ -163,7 +163,7 @@ class _Way:
         labels = [shown.classes for shown in self.panel.source if shown.classes is not None]
         if _share(found[1], segmenter.card.values) < BLIND * _share(labels, segmenter.card.values):
             return None
-        return dice_of_shown(*found, segmenter.card.values)
+        return dice_of_shown(found[0], found[1], segmenter.card.values)
 
     def _features(self, images: Sequence[Image]) -> Features:
         if self.panel.segmenter is None:
