@@ -277,6 +277,19 @@ def test_before_matching_the_user_is_told_what_to_do(tmp_path):
         match(project)
 
 
+def test_the_scale_does_not_settle_where_nothing_is_seen(loop, monkeypatch):
+    """Objects came out too large, the scale was changed for that, and there none was found any more."""
+    seen = {}
+
+    def diameter(_, working_um, polarity):
+        return seen.setdefault(working_um, 2.0 * OBJECT_PX if not seen else float("nan"))
+
+    monkeypatch.setattr("histobridge.core.judge.Judge.diameter", diameter)
+    matching = match(loop.project)
+    assert matching.target_working_um == next(iter(seen))
+    assert (matching.scale_from, matching.scale_steps) == ("estimate", (matching.target_working_um,))
+
+
 def test_where_no_object_is_recognised_the_scale_stays_near_that_of_the_source(loop, monkeypatch):
     monkeypatch.setattr("histobridge.core.judge.Judge.fit", lambda *_: 0.0)
     matching = match(loop.project)

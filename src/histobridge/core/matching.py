@@ -208,6 +208,8 @@ def _estimate_scale(judge: Judge, config: MatchConfig, card: "ModelCard") -> Job
         yield Progress(len(sweep) + number + 1, len(sweep) + SETTLING_STEPS + 2, "settling the scale")
         if abs(np.log(steps[-1] / steps[-2])) < SETTLED:
             break
+    while len(steps) > 1 and not np.isfinite(judge.diameter(steps[-1], config.polarity)):
+        steps.pop()  # Nothing is seen there: back to where something was.
     return _Scale(steps[-1], "estimate", tuple(steps))
 
 

@@ -119,6 +119,18 @@ def test_tiles_come_from_all_images_in_turn_and_small_ones_are_mirrored():
     assert tiles.mean(dim=(1, 2, 3)).tolist() == [-0.5, 0.5, -0.5, 0.5, -0.5]
 
 
+def test_each_image_is_read_to_its_end_before_the_next():
+    """Imported translators measure a whole image before they give a window, and remember a few images only."""
+    read = []
+
+    def noting(number):
+        of_image, shape = reader(field((200, 200)))
+        return lambda window: read.append(number) or of_image(window), shape
+
+    draw_tiles([noting(number) for number in range(3)], 7, np.random.default_rng(0))
+    assert read == [0, 0, 0, 1, 1, 2, 2]
+
+
 @pytest.fixture
 def segmenter():
     card = ModelCard(

@@ -10,6 +10,7 @@ from histobridge.core.translate.base import look_of, translate_window
 from histobridge.core.translate.bridge_learning import BridgeLearner
 from histobridge.core.translate.bridge_settings import BridgeSettings
 from histobridge.core.translate.bridgecut import BridgeCut
+from histobridge.core.translate.crops import Labelled
 from histobridge.core.translate.learn import train_pair
 from histobridge.core.translate.learner import load_trained
 
@@ -55,6 +56,17 @@ def test_every_part_can_be_switched_off(crops, part):
     learner = BridgeLearner(config_with(**{part: 0.0}), CPU, (0, 1, 2))
     assert set(learner.step(*crops)) == ALL - OFF[part]
     assert ("segmenter" in learner.networks) == (part != "segmentation")
+
+
+def test_a_training_goes_on_when_a_further_class_was_labelled_meanwhile(pair, tmp_path):
+    """It asked for the settings it was started with, which nobody had changed."""
+    job = train(pair, BRIEF, tmp_path)
+    while next(job).step < 2:
+        pass
+    job.close()
+    more = [Labelled(one.image, np.where(one.classes == 1, np.uint8(3), one.classes)) for one in pair.labelled[:2]]
+    config = BRIEF.model_copy(update={"steps": 4})
+    assert finish(train_pair(more, pair.target[:2], pair.instant, config, tmp_path)).card.config.steps == 4
 
 
 def test_without_labels_there_is_no_segmenter(crops):

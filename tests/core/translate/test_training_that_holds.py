@@ -158,7 +158,7 @@ def test_networks_that_cannot_be_compiled_are_used_as_they_are(pair, monkeypatch
 @pytest.mark.parametrize("method", sorted(PRESETS))
 def test_the_ladder_ends_on_the_processor_with_one_sentence_a_rung(method):
     config, rungs = PRESETS[method]["fast"], []
-    while found := step_down(config, OUT, on_gpu=config.device != "cpu"):
+    while found := step_down(config, OUT, config.device != "cpu", images_there=True):
         config, words = found
         assert words.endswith(".")
         assert words.count(". ") == 0
@@ -187,6 +187,13 @@ def test_crops_on_a_device_are_those_drawn_from_memory():
     fields[0].setflags(write=False)
     plain, kept = ImageCrops(fields, 32, seed=1), ImageCrops(fields, 32, seed=1, device=CPU)
     assert all(torch.equal(plain.draw(), kept.draw()) for _ in range(20))
+
+
+def test_images_that_are_not_on_the_gpu_are_not_said_to_leave_it():
+    on_gpu = PRESETS["cut"]["fast"].model_copy(update={"parts": 4})
+    config, words = step_down(on_gpu, OUT, on_gpu=True, images_there=False)
+    assert (config.images_on_gpu, config.recompute) == (True, True)
+    assert "computed twice" in words
 
 
 def test_images_that_are_to_stay_outside_the_gpu_are_never_offered_room_there(pair, monkeypatch):

@@ -68,15 +68,19 @@ def draw_tiles(images: Sequence[Reader], number: int, rng: np.random.Generator) 
     torch.Tensor
         (N, 1, 160, 160) float32 in [-1, 1]; smaller images are mirrored.
     """
-    tiles = []
+    places = []
     for index in range(number):
-        read, shape = images[index % len(images)]
+        shape = images[index % len(images)][1]
         sides = [min(TILE_PX, size) for size in shape]
         corners = [int(rng.integers(0, size - side + 1)) for size, side in zip(shape, sides, strict=True)]
         rows, columns = (slice(corner, corner + side) for corner, side in zip(corners, sides, strict=True))
-        missing = [(0, TILE_PX - side) for side in sides]
-        tiles.append(np.pad(read((rows, columns)), missing, mode="symmetric"))
-    return torch.from_numpy(np.stack(tiles)[:, None]).float()
+        places.append((rows, columns))
+    tiles: dict[int, NDArray[np.float32]] = {}
+    # One image after the other: some translators measure a whole image before they give a window of it.
+    for index in sorted(range(number), key=lambda index: index % len(images)):
+        tile = images[index % len(images)][0](places[index])
+        tiles[index] = np.pad(tile, [(0, TILE_PX - side) for side in tile.shape], mode="symmetric")
+    return torch.from_numpy(np.stack([tiles[index] for index in range(number)])[:, None]).float()
 
 
 @torch.no_grad()

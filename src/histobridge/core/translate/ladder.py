@@ -56,7 +56,7 @@ def is_of_compiler(error: BaseException) -> bool:
 
 
 def step_down(
-    config: TrainTranslatorConfig, error: BaseException, on_gpu: bool
+    config: TrainTranslatorConfig, error: BaseException, on_gpu: bool, images_there: bool = False
 ) -> tuple[TrainTranslatorConfig, str] | None:
     """Change how a translator is trained so that what went wrong goes right.
 
@@ -72,6 +72,8 @@ def step_down(
         What went wrong.
     on_gpu : bool
         Whether that was on a GPU.
+    images_there : bool
+        Whether images are kept in its memory.
 
     Returns
     -------
@@ -92,7 +94,7 @@ def step_down(
             f"Memory ran out: each batch of {config.batch_size} crops is now computed in {parts} parts, "
             f"a little slower, with {result}."
         )
-    if on_gpu and config.images_on_gpu:
+    if images_there and config.images_on_gpu:
         return config.model_copy(update={"images_on_gpu": False}), (
             "Memory of the GPU ran out: images are now kept in the memory of the machine, "
             "a little slower, with the same result."

@@ -93,6 +93,7 @@ class _Training:
         self.tiles = FixedTiles(crops_of(fields, config, config.seed + 1), instant)
         self.words: list[str] = []
         self.saved_step = 0
+        self.cache = torch.device("cpu")
         self._kept: Checkpoint | None = None
         self._learner: Learner | None = None
 
@@ -105,6 +106,8 @@ class _Training:
             self.config = changed(self.asked, checkpoint[1].get("changed", {}))
             self.words = list(checkpoint[1].get("words", ()))
             self._minded = int(checkpoint[1].get("kills", self.outside.kills))
+        if checkpoint is not None:  # Somebody may have labelled a further class since.
+            self.values = tuple(checkpoint[1].get("classes", self.values))
         self._mind_kills()
         self.device = choose_device(self.config.device)
         gc.collect()  # Networks that ran out of memory refer to each other in circles.
@@ -113,7 +116,8 @@ class _Training:
             torch.backends.cudnn.benchmark = True
         learner = build_learner(self.config, self.device, self.values)
         self.crops: dict[Domain, ImageCrops] = {}  # What is kept on the device counts as taken there.
-        self.crops = crops_of(self.fields, self.config, self.config.seed, self._cache())
+        self.cache = self._cache()
+        self.crops = crops_of(self.fields, self.config, self.config.seed, self.cache)
         if checkpoint is not None:
             self._restore(learner, *checkpoint)
         self.saved_step = learner.steps_done
@@ -193,7 +197,7 @@ class _Training:
                 "from its last checkpoint, or train in one process, which can do with less memory"
             ) from error
         device = choose_device(self.config.device)
-        found = step_down(self.config, error, device.type == "cuda")
+        found = step_down(self.config, error, device.type == "cuda", self.cache.type == "cuda")
         if found is None:
             raise error
         self.config, words = found
@@ -263,6 +267,7 @@ class _Training:
             "changed": changes(self.asked, self.config),
             "words": self.words,
             "kills": self._minded,
+            "classes": list(self.values),
         }
         if self.chooser is not None:
             values["chooser"] = self.chooser.state()
