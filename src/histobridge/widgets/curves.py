@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QSizePolicy, QWidget
 from histobridge.core.runs import Run
 from histobridge.widgets.event_tail import EventTail
 
-COLORS = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#D55E00")
+COLORS = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#F0E442", "#A9A1FF", "#BBBBBB")
 POINTS = 2000
 LEFT, BOTTOM, LINE = 44, 18, 16
 DARKER = 165
