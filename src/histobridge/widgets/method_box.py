@@ -31,7 +31,7 @@ NAMES = {
     "cpu": "Small, for two CPU cores",
 }
 FIRST = "cpu"
-"""Where the list begins: on the command line too, and on any machine it ends within the hour."""
+"""Where the list begins, as the command line does: without a GPU the others take days."""
 PAPERS = {"faithful": " (histology paper, 512 px)", "faithful-256": " (original authors, 256 px)"}
 """What tells the presets of a method apart that was published more than once."""
 
